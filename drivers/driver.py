@@ -1,0 +1,43 @@
+"""The seam behind which every protocol stands: one driver, one bus, one request at a time, no tasks of its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from drivers.reading import Reading
+from drivers.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of one device: `name` is the house's, `register` the name the device's profile gives it.
+
+    `unit` is the unit readings are delivered in and writes are given in; the profile's own unit is converted.
+    """
+
+    name: str
+    device: str
+    register: str
+    unit: Unit
+
+
+class Driver(Protocol):
+    """One bus. Enter it to connect (a dead peer does not prevent entering), leave it to disconnect."""
+
+    async def __aenter__(self) -> Self:
+        """Prepare the bus; a connection that fails here is tried again by the next request."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release the port and every resource."""
+
+    async def read(self, points: Sequence[Point]) -> Mapping[str, Reading]:
+        """Read points of ONE device: a reading for every point asked, by `Point.name`.
+
+        A point the device cannot give becomes a BAD reading. DriverError when the device gave nothing at all.
+        """
+
+    async def write(self, point: Point, value: float) -> None:
+        """Write `value` (in `point.unit`) and return when the device has accepted it; else DriverError."""

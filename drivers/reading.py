@@ -1,0 +1,71 @@
+"""What every driver returns: a value that cannot be separated from its unit, quality, reason and time.
+
+Pure data. Nothing here reads a clock or knows a protocol.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from drivers.units import Unit
+
+
+class Quality(IntEnum):
+    """How far a reading may be trusted; a larger number is better."""
+
+    BAD = 0
+    UNCERTAIN = 1
+    GOOD = 2
+
+
+class Reason(StrEnum):
+    """Why a reading is not GOOD. `NONE` goes with GOOD only."""
+
+    NONE = ""
+    NEVER_READ = "never_read"
+    NO_ANSWER = "no_answer"  # the device or the line is silent
+    PROTOCOL = "protocol"  # the answer was malformed, foreign or of the wrong length
+    DEVICE = "device"  # the device said it has no value (exception, Bad status)
+    NOT_A_NUMBER = "not_a_number"
+    SENTINEL = "sentinel"  # the register holds the maker's mark for "invalid"
+    OUT_OF_RANGE = "out_of_range"
+    STALE = "stale"  # was good, is too old
+    DOUBTFUL = "doubtful"  # the device itself calls the value uncertain
+    SUBSTITUTE = "substitute"  # made from another source
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A measured value. `value` is None exactly when the quality is BAD; missing is never 0.
+
+    `timestamp` is Unix time in seconds (UTC) of the source where the protocol carries one, else of receipt.
+    """
+
+    value: float | None
+    unit: Unit
+    quality: Quality
+    reason: Reason
+    timestamp: float
+
+    def __post_init__(self) -> None:
+        if (self.value is None) != (self.quality is Quality.BAD):
+            raise ValueError(f"a BAD reading has no value and only a BAD one has none: {self!r}")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"a reading's value must be finite: {self!r}")
+        if (self.reason is Reason.NONE) != (self.quality is Quality.GOOD):
+            raise ValueError(f"a reading that is not GOOD needs a reason, a GOOD one has none: {self!r}")
+
+    @classmethod
+    def good(cls, value: float, unit: Unit, timestamp: float) -> "Reading":
+        """A value measured and believed; raises ValueError for NaN and infinities."""
+        return cls(value, unit, Quality.GOOD, Reason.NONE, timestamp)
+
+    @classmethod
+    def bad(cls, reason: Reason, unit: Unit, timestamp: float) -> "Reading":
+        """No value, and why."""
+        return cls(None, unit, Quality.BAD, reason, timestamp)
+
+    @property
+    def is_good(self) -> bool:
+        """True when the value may be used for control without a second thought."""
+        return self.quality is Quality.GOOD

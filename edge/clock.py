@@ -1,0 +1,104 @@
+"""The only module that reads a clock. Everything else is given an Instant."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class ClockState(StrEnum):
+    """How far the wall clock may be trusted."""
+
+    SYNCED = "synced"
+    HOLDOVER = "holdover"
+    UNSYNCED = "unsynced"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment on all clocks: `wall` Unix s (UTC), `monotonic` s for durations, `boottime` s since boot."""
+
+    wall: float
+    monotonic: float
+    boottime: float
+    state: ClockState
+
+
+class Clock(Protocol):
+    """What the shell of the service needs of time. `speed` is control seconds per real second."""
+
+    boot_id: str
+    speed: float
+
+    def now(self) -> Instant:
+        """This moment."""
+
+    async def sleep_until(self, monotonic: float) -> None:
+        """Return at or after the given monotonic time of this clock."""
+
+
+_SYNCHRONISED = Path("/run/systemd/timesync/synchronized")  # touched by timesyncd after each synchronisation
+_OLDEST_PLAUSIBLE = 1_767_225_600.0  # 2026-01-01 UTC: an earlier wall time means the clock was never set
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot, or `unknown` where it is hidden."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
+
+
+def _state(wall: float) -> ClockState:
+    if wall < _OLDEST_PLAUSIBLE:
+        return ClockState.UNSYNCED
+    return ClockState.SYNCED if _SYNCHRONISED.exists() else ClockState.HOLDOVER
+
+
+class SystemClock:
+    """The gateway's own clocks."""
+
+    speed = 1.0
+
+    def __init__(self) -> None:
+        self.boot_id = boot_id()
+
+    def now(self) -> Instant:
+        """This moment."""
+        wall = time.time()
+        return Instant(wall, time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), _state(wall))
+
+    async def sleep_until(self, monotonic: float) -> None:
+        """Return at or after `monotonic`."""
+        await asyncio.sleep(max(0.0, monotonic - time.monotonic()))
+
+
+class ScaledClock:
+    """A clock that runs `speed` times as fast from a shared origin, for a bench of several processes.
+
+    `origin_monotonic` is the system's monotonic time at which this clock's wall time was `origin_wall`;
+    CLOCK_MONOTONIC is the same in all processes of a machine, so all that share the origin agree.
+    It scales the plant's and the control's time; time limits of input and output stay on real time.
+    """
+
+    def __init__(self, origin_wall: float, origin_monotonic: float, speed: float) -> None:
+        if speed <= 0:
+            raise ValueError(f"the speed of a clock must be positive, not {speed}")
+        self.boot_id = boot_id()
+        self.speed = speed
+        self._wall = origin_wall
+        self._monotonic = origin_monotonic
+
+    def _elapsed(self) -> float:
+        return (time.monotonic() - self._monotonic) * self.speed
+
+    def now(self) -> Instant:
+        """This moment in scaled time; the scaled monotonic time starts at 0 at the origin."""
+        elapsed = self._elapsed()
+        return Instant(self._wall + elapsed, elapsed, elapsed, ClockState.SYNCED)
+
+    async def sleep_until(self, monotonic: float) -> None:
+        """Return at or after the scaled `monotonic`."""
+        await asyncio.sleep(max(0.0, (monotonic - self._elapsed()) / self.speed))

@@ -1,0 +1,83 @@
+"""The Inbox takes readings at any time; `freeze` makes of it the ProcessImage that one cycle decides on.
+
+Freezing judges quality once for everybody: a reading outside its quantity's range is BAD, one older than
+`limit_s` of its point is BAD as stale. No I/O, no clock: the moment is an argument.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drivers import Quality, Reading, Reason, Unit
+from edge.clock import Instant
+from edge.points import quantity
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessImage:
+    """What is known of the plant at `now`. Every expected point has a reading; others do not exist."""
+
+    now: Instant
+    readings: Mapping[str, Reading]
+
+    def get(self, point: str) -> Reading:
+        """The reading, or a BAD one (never read) for a point that is not mapped."""
+        found = self.readings.get(point)
+        return found if found is not None else Reading.bad(Reason.NEVER_READ, _unit(point), self.now.wall)
+
+    def value(self, point: str) -> float | None:
+        """The value of a GOOD reading, else None: the caller must say what a missing value means."""
+        reading = self.readings.get(point)
+        return reading.value if reading is not None and reading.quality is Quality.GOOD else None
+
+    def state(self, point: str) -> bool | None:
+        """A GOOD state as a truth value, else None."""
+        value = self.value(point)
+        return None if value is None else value != 0
+
+
+def _unit(point: str) -> Unit:
+    known = quantity(point)
+    return known.unit if known is not None else Unit.ONE
+
+
+@dataclass(slots=True)
+class _Slot:
+    reading: Reading
+    received: float  # monotonic s
+    limit_s: float
+    low: float
+    high: float
+
+
+class Inbox:
+    """The latest reading of each expected point. `limits` gives the age in s at which it is stale."""
+
+    def __init__(self, limits: Mapping[str, float], now: Instant) -> None:
+        self._slots: dict[str, _Slot] = {}
+        for point, limit_s in limits.items():
+            known = quantity(point)
+            low, high = (known.low, known.high) if known is not None else (float("-inf"), float("inf"))
+            never = Reading.bad(Reason.NEVER_READ, _unit(point), now.wall)
+            self._slots[point] = _Slot(never, now.monotonic, limit_s, low, high)
+
+    def put(self, readings: Mapping[str, Reading], monotonic: float) -> None:
+        """Take readings received at `monotonic`; points nobody expects are refused with KeyError."""
+        for point, reading in readings.items():
+            slot = self._slots[point]
+            slot.reading = reading
+            slot.received = monotonic
+
+    def freeze(self, now: Instant) -> ProcessImage:
+        """The image of this moment, aged and range-checked."""
+        return ProcessImage(now, {point: _judge(slot, now) for point, slot in self._slots.items()})
+
+
+def _judge(slot: _Slot, now: Instant) -> Reading:
+    reading = slot.reading
+    if reading.value is None:
+        return reading
+    if now.monotonic - slot.received > slot.limit_s:
+        return Reading.bad(Reason.STALE, reading.unit, reading.timestamp)
+    if not slot.low <= reading.value <= slot.high:
+        return Reading.bad(Reason.OUT_OF_RANGE, reading.unit, reading.timestamp)
+    return reading

@@ -1,0 +1,275 @@
+"""The site's configuration as frozen models. Reads no file and checks nothing that needs another file.
+
+A key nobody knows is refused, every number says its unit in its name, and every default is one the
+knowledge of the trade supports (sources beside them). `edge.check` loads a file into these models.
+"""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Positive = Annotated[float, Field(gt=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+WaterTemperature = Annotated[float, Field(ge=5, le=130)]  # TROVIS flow range ends at 130 degC
+
+
+class Model(BaseModel):
+    """Frozen, and strict about keys: what nobody reads is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Label(Model):
+    """A name people read, in both languages."""
+
+    zh: str
+    en: str
+
+    def text(self, language: str) -> str:
+        """The name in `zh` or `en`."""
+        return self.zh if language == "zh" else self.en
+
+
+class SiteIdentity(Model):
+    """Who we are. `gateway` is the pseudonymous id upstream; `name` stays in the station."""
+
+    gateway: Identifier
+    name: Label
+    language: Literal["zh", "en"] = "zh"
+    timezone: Literal["Asia/Shanghai"] = "Asia/Shanghai"  # the five documents know one civil time
+    cycle_s: Annotated[float, Field(ge=0.5, le=5)] = 1.0
+
+
+class Regulation(Model):
+    """The document that rules here, and what its text leaves to the site or the contract."""
+
+    pack: Identifier
+    season_start: date | None = None
+    season_end: date | None = None
+    parameters: dict[str, float | str | bool] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if (self.season_start is None) != (self.season_end is None):
+            raise ValueError("season_start and season_end go together")
+        if self.season_start and self.season_end and self.season_end <= self.season_start:
+            raise ValueError("season_end must come after season_start")
+        return self
+
+
+class Curve(Model):
+    """Heat curve by points (outdoor degC, supply degC), linear between, held beyond the ends.
+
+    The outdoor temperature is filtered by the building's time constant and mixed with the actual one by
+    `actual_share` (Siemens RVL/RMH: 20 h and 50 %; ranges as there).
+    """
+
+    points: tuple[tuple[float, WaterTemperature], ...] = Field(min_length=2, max_length=10)
+    minimum_c: WaterTemperature = 20.0
+    maximum_c: WaterTemperature
+    filter_h: Annotated[float, Field(ge=0, le=200)] = 20.0
+    actual_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        outdoor = [point[0] for point in self.points]
+        if outdoor != sorted(set(outdoor)):
+            raise ValueError("points must be in rising order of outdoor temperature, none twice")
+        supply = [point[1] for point in self.points]
+        if supply != sorted(supply, reverse=True):
+            raise ValueError("points must not ask for warmer supply as it gets warmer outdoors")
+        if self.minimum_c >= self.maximum_c:
+            raise ValueError("minimum_c must be below maximum_c")
+        return self
+
+
+class Valve(Model):
+    """PI on the primary valve. Gain in % of stroke per K, dead band on the error in K.
+
+    Defaults: the best fixed PI of the plant study, detuned for slower lines (docs/decisions).
+    `safe` is held until every required input has reported: `hold` writes nothing, as CJJ/T 34-2022 13.1.5
+    asks of automatic regulators (hold the present value); a number is an opening in %.
+    """
+
+    gain_percent_per_k: Positive = 1.5
+    integral_time_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
+    dead_band_k: Annotated[float, Field(ge=0, le=9)] = 0.3
+    running_time_s: Annotated[float, Field(ge=5, le=900)] = 120.0
+    minimum_percent: Percent = 0.0
+    maximum_percent: Percent = 100.0
+    safe: Literal["hold"] | Percent = "hold"
+    renew_s: Annotated[float, Field(ge=1, le=60)] = 30.0  # actuators fall back after 120 s without renewal
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.minimum_percent >= self.maximum_percent:
+            raise ValueError("minimum_percent must be below maximum_percent")
+        return self
+
+
+class Circulation(Model):
+    """The circulation pump: run at a fixed speed whenever the circuit heats."""
+
+    speed_percent: Annotated[float, Field(ge=20, le=100)] = 80.0
+    minimum_return_bar: Annotated[float, Field(ge=0)] = 0.5  # GB 55010-2021 4.1.7: return >= 50 kPa
+
+
+class Pressurisation(Model):
+    """Make-up: the pump starts below `setpoint_bar - band_bar / 2` and stops above `setpoint_bar + band_bar / 2`.
+
+    It stops when the tank is below `tank_minimum_m` and after `maximum_run_s` without reaching the band.
+    """
+
+    setpoint_bar: Annotated[float, Field(ge=0.5, le=16)]
+    band_bar: Annotated[float, Field(gt=0, le=3)] = 0.4
+    speed_percent: Annotated[float, Field(ge=20, le=100)] = 80.0
+    maximum_run_s: Annotated[float, Field(ge=10, le=3600)] = 900.0
+    tank_minimum_m: Annotated[float, Field(ge=0, le=20)] = 0.3
+
+
+class Detection(Model):
+    """When a circuit counts as without heat: evidence must hold for `confirm_s` (times of our own choice)."""
+
+    confirm_s: Annotated[float, Field(ge=10, le=3600)] = 300.0
+    recover_s: Annotated[float, Field(ge=10, le=3600)] = 300.0
+    supply_deficit_k: Annotated[float, Field(gt=0, le=60)] = (
+        10.0  # Siemens RVD240: more than 10 K below setpoint
+    )
+    source_supply_margin_k: Annotated[float, Field(ge=0, le=60)] = (
+        3.0  # primary must be this warmer than setpoint
+    )
+    source_pressure_bar: Annotated[float, Field(ge=0)] = (
+        0.25  # differential pressure below this gives no flow
+    )
+
+
+class Circuit(Model):
+    """One secondary network (circuit): its emitter, its users, its settings."""
+
+    id: Name
+    name: Label
+    area: Label  # the place named to the users when heat is lost
+    emitter: Literal["radiator", "floor"]
+    heated_area_m2: Positive
+    dwellings: Annotated[int, Field(ge=0)]
+    curve: Curve
+    valve: Valve = Valve()
+    circulation: Circulation = Circulation()
+    pressurisation: Pressurisation
+    detection: Detection = Detection()
+
+
+class Room(Model):
+    """A measured room: where it is, as sampling rules ask."""
+
+    id: Name
+    circuit: Name
+    floor: Literal["top", "middle", "low"]
+    position: Literal["near", "middle", "end"]
+    orientation: Literal["north", "east", "south", "west"]
+    kind: Literal["bedroom", "living_room"] = "living_room"
+
+
+class SensorFault(Model):
+    """What stands in for a broken sensor (Ouman, Siemens: outdoor 0 degC; supply: hold the valve)."""
+
+    outdoor_substitute_c: Annotated[float, Field(ge=-40, le=20)] = 0.0
+    entry_delay_s: Annotated[float, Field(ge=0, le=600)] = 10.0  # Ouman H23
+    exit_delay_s: Annotated[float, Field(ge=0, le=600)] = 5.0  # Ouman H23
+
+
+class SerialBus(Model):
+    """An RS-485 line with Modbus RTU."""
+
+    id: Name
+    kind: Literal["modbus-rtu"]
+    port: str
+    baud: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 76800, 115200] = 19200
+    parity: Literal["N", "E", "O"] = "E"
+    stop_bits: Literal[1, 2] = 1
+    timeout_s: Annotated[float, Field(ge=0.02, le=10)] = 0.5
+
+
+class TcpBus(Model):
+    """Modbus TCP devices behind one address."""
+
+    id: Name
+    kind: Literal["modbus-tcp"]
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 502
+    timeout_s: Annotated[float, Field(ge=0.02, le=30)] = 1.0
+
+
+class OpcUaServer(Model):
+    """An OPC UA server; `insecure = true` must be written where it is meant."""
+
+    id: Name
+    kind: Literal["opcua"]
+    url: Annotated[str, StringConstraints(pattern=r"^opc\.tcp://.+")]
+    insecure: bool = False
+    sampling_ms: Annotated[int, Field(ge=10, le=60000)] = 1000
+    timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 4.0
+
+
+Bus = Annotated[SerialBus | TcpBus | OpcUaServer, Field(discriminator="kind")]
+
+
+class Device(Model):
+    """A device on a bus: its profile, its address there, how often it is read, and what its registers mean here.
+
+    `points` maps the house's point names to register names of the profile.
+    """
+
+    id: Name
+    bus: Name
+    profile: Identifier
+    unit_id: Annotated[int, Field(ge=1, le=247)] | None = None
+    period_s: Annotated[float, Field(ge=0.5, le=3600)] = 10.0
+    points: dict[str, Name] = Field(min_length=1)
+
+
+class Upstream(Model):
+    """The head-end's broker. `insecure = true` (no TLS) must be written where it is meant."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 8883
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    insecure: bool = False
+    batch_rows: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class Recording(Model):
+    """How often all points are written to the history, and how large it may grow."""
+
+    snapshot_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    history_mib: Annotated[int, Field(ge=1, le=100_000)] = 256
+
+
+class Site(Model):
+    """Everything the service needs to know of the place it stands in."""
+
+    site: SiteIdentity
+    regulation: Regulation
+    circuits: tuple[Circuit, ...] = Field(min_length=1)
+    rooms: tuple[Room, ...] = ()
+    sensor_fault: SensorFault = SensorFault()
+    buses: tuple[Bus, ...] = Field(min_length=1)
+    devices: tuple[Device, ...] = Field(min_length=1)
+    recording: Recording = Recording()
+    upstream: Upstream | None = None
+
+    def circuit(self, circuit_id: str) -> Circuit:
+        """The circuit of that id; KeyError when there is none."""
+        for circuit in self.circuits:
+            if circuit.id == circuit_id:
+                return circuit
+        raise KeyError(circuit_id)
+
+    def points(self) -> frozenset[str]:
+        """Names of all mapped points."""
+        return frozenset(name for device in self.devices for name in device.points)
