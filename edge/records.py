@@ -54,3 +54,20 @@ class Event:
     occurred: float
     detected: float
     body: Mapping[str, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitView:
+    """What control thinks of one circuit in this cycle: for judging, recording and showing, never for control.
+
+    Temperatures in degC, valve in % of stroke; None where it is not known. `heating` is True when the circuit
+    is due to give heat (season, not off); `ready` when every required input has reported once.
+    """
+
+    heating: bool
+    ready: bool
+    setpoint_c: float | None
+    outdoor_c: float | None  # as used: filtered, mixed, substituted
+    valve_percent: float | None  # commanded
+    holder: Holder
+    limited_by: str  # key of what bounds the setpoint or the valve now, "" when nothing does

@@ -118,7 +118,7 @@ class Circulation(Model):
 
 
 class Pressurisation(Model):
-    """Make-up: the pump starts below `setpoint_bar - band_bar / 2` and stops above `setpoint_bar + band_bar / 2`.
+    """Make-up pump: starts half a band below the setpoint of the return pressure, stops half a band above.
 
     It stops when the tank is below `tank_minimum_m` and after `maximum_run_s` without reaching the band.
     """
@@ -218,7 +218,7 @@ Bus = Annotated[SerialBus | TcpBus | OpcUaServer, Field(discriminator="kind")]
 
 
 class Device(Model):
-    """A device on a bus: its profile, its address there, how often it is read, and what its registers mean here.
+    """A device on a bus: its profile, its address, how often it is read, what its registers mean here.
 
     `points` maps the house's point names to register names of the profile.
     """
