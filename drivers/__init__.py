@@ -12,18 +12,28 @@ from drivers.errors import (
     RemoteProtocolError,
     TransportError,
 )
+from drivers.opening import open_driver
+from drivers.profile import Profile, load_profile
 from drivers.reading import Quality, Reading, Reason
+from drivers.settings import Bus, DeviceSetting, MemoryBus, ModbusRtuBus, ModbusTcpBus, OpcUaBus
 from drivers.units import Unit, convert
 
 __all__ = [
+    "Bus",
     "ClosedError",
     "ConfigurationError",
     "DeviceError",
+    "DeviceSetting",
     "Driver",
     "DriverError",
     "LocalProtocolError",
+    "MemoryBus",
+    "ModbusRtuBus",
+    "ModbusTcpBus",
     "NoAnswerError",
+    "OpcUaBus",
     "Point",
+    "Profile",
     "ProtocolError",
     "Quality",
     "Reading",
@@ -32,4 +42,6 @@ __all__ = [
     "TransportError",
     "Unit",
     "convert",
+    "load_profile",
+    "open_driver",
 ]
