@@ -58,7 +58,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CircuitView:
-    """What control thinks of one circuit in this cycle: for judging, recording and showing, never for control.
+    """What control thinks of one circuit in this cycle: for judging, recording and showing.
 
     Temperatures in degC, valve in % of stroke; None where it is not known. `heating` is True when the circuit
     is due to give heat (season, not off); `ready` when every required input has reported once.

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -54,9 +55,9 @@ class Regulation(Model):
     @model_validator(mode="after")
     def _order(self) -> Self:
         if (self.season_start is None) != (self.season_end is None):
-            raise ValueError("season_start and season_end go together")
+            raise PydanticCustomError("season_half", "season_start and season_end go together")
         if self.season_start and self.season_end and self.season_end <= self.season_start:
-            raise ValueError("season_end must come after season_start")
+            raise PydanticCustomError("season_order", "season_end must come after season_start")
         return self
 
 
@@ -77,12 +78,12 @@ class Curve(Model):
     def _order(self) -> Self:
         outdoor = [point[0] for point in self.points]
         if outdoor != sorted(set(outdoor)):
-            raise ValueError("points must be in rising order of outdoor temperature, none twice")
+            raise PydanticCustomError("curve_order", "points must rise in outdoor temperature, none twice")
         supply = [point[1] for point in self.points]
         if supply != sorted(supply, reverse=True):
-            raise ValueError("points must not ask for warmer supply as it gets warmer outdoors")
+            raise PydanticCustomError("curve_rising", "warmer outdoors must not ask for warmer supply")
         if self.minimum_c >= self.maximum_c:
-            raise ValueError("minimum_c must be below maximum_c")
+            raise PydanticCustomError("limits_order", "minimum_c must be below maximum_c")
         return self
 
 
@@ -106,7 +107,7 @@ class Valve(Model):
     @model_validator(mode="after")
     def _order(self) -> Self:
         if self.minimum_percent >= self.maximum_percent:
-            raise ValueError("minimum_percent must be below maximum_percent")
+            raise PydanticCustomError("limits_order", "minimum_percent must be below maximum_percent")
         return self
 
 

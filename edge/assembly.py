@@ -1,0 +1,98 @@
+"""From a site to what the service runs with: points of each device, the profile behind it, the driver's settings.
+
+Pure but for reading profile files. What is wrong is a Problem; nothing is opened or touched.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers import (
+    Bus,
+    ConfigurationError,
+    DeviceSetting,
+    ModbusRtuBus,
+    ModbusTcpBus,
+    OpcUaBus,
+    Point,
+    Profile,
+    load_profile,
+)
+from edge import site as models
+from edge.points import quantity
+from edge.resources import config_dir
+from edge.site import Device, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A device of the site with its profile and its points, those to read and those to write."""
+
+    setting: Device
+    profile: Profile
+    inputs: tuple[Point, ...]
+    outputs: tuple[Point, ...]
+
+
+def profile_path(name: str, site_folder: Path) -> Path:
+    """A profile beside the site file (`profiles/<name>.toml`) wins over the one that ships with the service."""
+    own = site_folder / "profiles" / f"{name}.toml"
+    return own if own.is_file() else config_dir() / "profiles" / f"{name}.toml"
+
+
+def fit(device: Device, profile: Profile) -> Fitted:
+    """Points of a device in the units of the trade; the caller has checked that every name is known."""
+    inputs, outputs = [], []
+    for name, register in device.points.items():
+        known = quantity(name)
+        if known is None:
+            raise ConfigurationError(f"{name}: no such point")
+        point = Point(name, device.id, register, known.unit)
+        (outputs if known.output else inputs).append(point)
+    return Fitted(device, profile, tuple(inputs), tuple(outputs))
+
+
+def load_profiles(names: Iterable[str], site_folder: Path) -> Mapping[str, Profile | ConfigurationError]:
+    """Each profile by name, or why it cannot be used."""
+    found: dict[str, Profile | ConfigurationError] = {}
+    for name in sorted(set(names)):
+        try:
+            found[name] = load_profile(profile_path(name, site_folder))
+        except ConfigurationError as error:
+            found[name] = error
+    return found
+
+
+_BUSES: dict[type[object], Callable[..., Bus]] = {
+    models.SerialBus: lambda b: ModbusRtuBus(b.port, b.baud, b.parity, b.stop_bits, b.timeout_s),
+    models.TcpBus: lambda b: ModbusTcpBus(b.host, b.port, b.timeout_s),
+    models.OpcUaServer: lambda b: OpcUaBus(b.url, b.sampling_ms, b.timeout_s, b.insecure),
+}
+
+
+def bus_setting(bus: models.SerialBus | models.TcpBus | models.OpcUaServer) -> Bus:
+    """What the driver of a bus is told."""
+    return _BUSES[type(bus)](bus)
+
+
+def device_setting(fitted: Fitted) -> DeviceSetting:
+    """What the driver is told of a device."""
+    return DeviceSetting(fitted.setting.id, fitted.profile, fitted.setting.unit_id)
+
+
+def age_limits(site: Site, speed: float) -> dict[str, float]:
+    """Age in s (of the service's clock) at which each input is stale.
+
+    Three periods, and two of the bus's time limits: those are real seconds, `speed` turns them into the clock's.
+    """
+    timeouts = {bus.id: bus.timeout_s for bus in site.buses}
+    limits: dict[str, float] = {}
+    for device in site.devices:
+        limit = 3.0 * device.period_s + 2.0 * timeouts[device.bus] * speed
+        limits |= {name: limit for name in device.points if not _is_output(name)}
+    return limits
+
+
+def _is_output(name: str) -> bool:
+    known = quantity(name)
+    return known is not None and known.output
