@@ -1,0 +1,92 @@
+"""SQLite for the record: one file, one connection, one thread. Knows nothing of what is stored.
+
+One connection writes, reads and checkpoints, because SQLite before 3.51.3 could lose commits when two
+connections checkpointed; the version is checked all the same. A commit may take half a second on flash, so
+nothing here ever runs on the event loop.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, ParamSpec, TypeVar
+
+import apsw
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+OLDEST_SQLITE = (3, 51, 3)  # the first without the WAL-reset bug
+CHECKPOINT_PAGES = 100  # small checkpoints wear flash less than the default of 1000 for data only appended
+BUSY_MS = 2000  # an offline reader may hold the file for a moment
+_LEVELS = {"NORMAL": 1, "FULL": 2}
+
+
+class StoreError(Exception):
+    """The file cannot be used as the record asks."""
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """Version of the SQLite in use."""
+    return tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+
+
+def _settle(connection: apsw.Connection, name: str, value: str, expected: object) -> None:
+    connection.execute(f"pragma {name}={value}")
+    found = connection.pragma(name)
+    if found != expected:
+        raise StoreError(f"SQLite does not accept {name}={value}: it is {found!r}")
+
+
+def connect(path: Path, synchronous: Literal["NORMAL", "FULL"]) -> apsw.Connection:
+    """A writing connection in WAL mode. FULL: commits are durable; NORMAL: a power cut may cost the last.
+
+    StoreError when SQLite is too old or refuses a setting; apsw.Error when the file cannot be opened.
+    """
+    if sqlite_version() < OLDEST_SQLITE:
+        raise StoreError(f"SQLite {apsw.sqlite_lib_version()} can lose commits; 3.51.3 or later is needed")
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        _settle(connection, "journal_mode", "wal", "wal")
+        _settle(connection, "synchronous", synchronous, _LEVELS[synchronous])
+        _settle(connection, "wal_autocheckpoint", str(CHECKPOINT_PAGES), CHECKPOINT_PAGES)
+    except BaseException:
+        abandon(connection)
+        raise
+    return connection
+
+
+def abandon(connection: apsw.Connection) -> None:
+    """Let go of a connection that failed, without a last checkpoint: what is in the WAL stays there."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.close(True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were created, linked or removed in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Worker:
+    """A thread that does one job after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of `job`, run after all that was asked before it."""
+        return await asyncio.wrap_future(self._executor.submit(job, *args, **kwargs))
+
+    def post(self, job: Callable[[], None]) -> None:
+        """Run `job` in its turn; it reports by itself."""
+        self._executor.submit(job)
+
+    def stop(self) -> None:
+        """End the thread; waits for the job in hand."""
+        self._executor.shutdown(wait=True)
