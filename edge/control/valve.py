@@ -1,0 +1,133 @@
+"""The primary valve: hold, shut, frost opening, or the PI started without a bump. Pure."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from edge.control import pi
+from edge.site import Circuit, Valve
+
+SETPOINT_K_PER_S = 2.0 / 60.0  # 120 K/h: Siemens allows 1..600 K/h for the rise of the setpoint
+RESOLUTION_PERCENT = 0.3  # smaller moves vanish in the positioner's dead band (0.8 %) and only wear the gear
+FROST_PERCENT = (
+    20.0  # a small flow through an equal-percentage plug, warm enough for a loop that only must not freeze
+)
+SHUT_PERCENT = 0.0  # an interlock shuts fully: `minimum_percent` bounds control, not protection
+
+VALVE_MAXIMUM = "limit.valve_maximum"
+VALVE_MINIMUM = "limit.valve_minimum"
+SETPOINT_RAMP = "limit.setpoint_ramp"
+
+
+class Action(StrEnum):
+    """What is done with the valve in one cycle."""
+
+    SAFE = "safe"
+    SHUT = "shut"
+    FROST = "frost"
+    HOLD = "hold"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class ValveState:
+    """What the valve loop remembers. Openings in % of stroke."""
+
+    action: Action = Action.SAFE
+    command_percent: float | None = None  # as last issued
+    output_percent: float = 0.0  # of the PI, before steps too small for the actuator are held back
+    integral_percent: float = 0.0
+    setpoint_c: float | None = None  # on its ramp; None when not in use
+    limited_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValveInput:
+    """What the valve loop is given: degC and %; None is unknown."""
+
+    setpoint_c: float | None
+    supply_c: float | None
+    position_percent: float | None
+    dt: float
+
+
+def move(action: Action, valve: ValveState, circuit: Circuit, given: ValveInput) -> ValveState:
+    """The valve one cycle later under `action`."""
+    if action is Action.CONTROL and given.setpoint_c is not None and given.supply_c is not None:
+        return _control(valve, circuit, given, given.setpoint_c, given.supply_c)
+    if action in (Action.HOLD, Action.CONTROL):
+        return _hold(valve, given)
+    settings = circuit.valve
+    fixed = {
+        Action.SAFE: None if settings.safe == "hold" else settings.safe,
+        Action.SHUT: SHUT_PERCENT,
+        Action.FROST: min(FROST_PERCENT, settings.maximum_percent),
+    }[action]
+    if fixed is None:  # nothing is written; a command of before the restart is still known
+        return replace(valve, action=action, setpoint_c=None, limited_by="")
+    return ValveState(action, fixed)
+
+
+def _hold(valve: ValveState, given: ValveInput) -> ValveState:
+    """Stay at the last command of control; after anything else, where the valve is measured to be."""
+    holding = valve.action in (Action.CONTROL, Action.HOLD)
+    command = valve.command_percent
+    if given.position_percent is not None and (not holding or command is None):
+        command = min(max(given.position_percent, 0.0), 100.0)
+    ramp = None
+    if holding and valve.setpoint_c is not None and given.setpoint_c is not None:
+        ramp = _ramp(valve.setpoint_c, given.setpoint_c, given.dt)
+    return replace(valve, action=Action.HOLD, command_percent=command, setpoint_c=ramp, limited_by="")
+
+
+def _ramp(from_c: float, to_c: float, dt: float) -> float:
+    step = SETPOINT_K_PER_S * dt
+    return min(max(to_c, from_c - step), from_c + step)
+
+
+def _control(
+    valve: ValveState, circuit: Circuit, given: ValveInput, target_c: float, supply_c: float
+) -> ValveState:
+    settings = circuit.valve
+    if valve.action is not Action.CONTROL or valve.command_percent is None:
+        valve = _start(valve, circuit, given, supply_c)
+    ramped = valve.setpoint_c if valve.setpoint_c is not None else target_c
+    setpoint_c = _ramp(ramped, target_c, given.dt)
+    position = given.position_percent
+    lead = 0.0 if position is None else valve.output_percent - position
+    span = pi.reach(settings, valve.output_percent, given.dt)
+    integral, output, unbounded = pi.step(
+        settings, valve.integral_percent, setpoint_c - supply_c, span, lead, given.dt
+    )
+    ramping = abs(target_c - setpoint_c) > settings.dead_band_k
+    limited_by = _limit(settings, unbounded) or (SETPOINT_RAMP if ramping else "")
+    command = _worth_moving(settings, valve.command_percent, output)
+    return ValveState(Action.CONTROL, command, output, integral, setpoint_c, limited_by)
+
+
+def _start(valve: ValveState, circuit: Circuit, given: ValveInput, supply_c: float) -> ValveState:
+    """Take over where the valve is measured to be; failing that, at the last command; failing that, closed.
+
+    The setpoint starts at the measured supply, unless a hold has kept it: the loop warms up along the ramp.
+    """
+    settings = circuit.valve
+    known = given.position_percent if given.position_percent is not None else valve.command_percent
+    start = min(max(known or 0.0, settings.minimum_percent), settings.maximum_percent)
+    setpoint_c = valve.setpoint_c
+    if setpoint_c is None:
+        setpoint_c = min(max(supply_c, circuit.curve.minimum_c), circuit.curve.maximum_c)
+    integral = pi.bumpless(settings, start, setpoint_c - supply_c)
+    return ValveState(Action.CONTROL, start, start, integral, setpoint_c)
+
+
+def _limit(settings: Valve, unbounded: float) -> str:
+    if unbounded > settings.maximum_percent:
+        return VALVE_MAXIMUM
+    return VALVE_MINIMUM if unbounded < settings.minimum_percent else ""
+
+
+def _worth_moving(settings: Valve, command: float | None, output: float) -> float:
+    """The new command; a move below the actuator's resolution is saved up, except onto an end stop."""
+    at_end = output in (settings.minimum_percent, settings.maximum_percent)
+    if command is not None and not at_end and abs(output - command) < RESOLUTION_PERCENT:
+        return command
+    return output
