@@ -247,8 +247,8 @@ def stands_on(row: Row) -> Head | None:
     """
     if row.kind != SEGMENT:
         return None
-    content = row.content
     try:
+        content = row.content
         return Head(int(content["last_seq"]), bytes.fromhex(content["last_hash"]))
     except (KeyError, TypeError, ValueError) as error:
         raise BodyError(f"row {row.seq} does not say what it stands on") from error

@@ -1,7 +1,7 @@
 """The tables of a journal file, and how rows get into them. Runs on the thread of the store."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -44,7 +44,12 @@ def insert(connection: apsw.Connection, rows: Sequence[Row]) -> None:
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """All or nothing. The connection must be dropped when this raises: it is not rolled back."""
+    """All or nothing. After a failed commit the connection should be dropped, whatever the rollback said."""
     connection.execute("begin immediate")
-    yield
-    connection.execute("commit")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        with suppress(apsw.Error):  # SQLite may have rolled back by itself
+            connection.execute("rollback")
+        raise

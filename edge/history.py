@@ -1,0 +1,268 @@
+"""Telemetry: frames of readings in a file of bounded size, apart from the journal, which it must never hurt.
+
+Its commits are not synced (synchronous=NORMAL): the file survives a power cut, its last frames may not. When
+the file is full the oldest frames go, and how many went is counted. Appending a frame writes two or three
+pages of 4 KiB to the flash: one frame a minute is about 15 MB a day, one a second 1 GB; append accordingly.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+import apsw
+
+from drivers import Reading, Unit
+from edge.frames import Frame, Name, decode, encode
+from edge.store import StoreError, Worker, abandon, connect
+from edge.tables import beside, transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SMALLEST_LIMIT = 1 << 18  # bytes: below it a file holds little but its own structure
+SKIPPED = 10_000  # seqs left out after an unclean end, more than one power cut can have cost
+_DROP_AT_ONCE = 64  # frames; dropping one by one would cost a search each
+
+_SCHEMA = """
+create table if not exists frames (seq integer primary key, wall_ns integer not null,
+  blob blob not null) strict;
+create table if not exists points (id integer primary key, name text not null, unit text not null,
+  unique (name, unit)) strict;
+create table if not exists states (key text primary key, blob blob not null) strict, without rowid;
+create table if not exists counters (name text primary key, value integer not null) strict, without rowid;
+"""
+_COUNT = "insert into counters values (?, ?) on conflict (name) do update set value = value + excluded.value"
+_SET = "insert into counters values (?, ?) on conflict (name) do update set value = excluded.value"
+_PUT_STATE = "insert into states values (?, ?) on conflict (key) do update set blob = excluded.blob"
+_DROP = "delete from frames where seq in (select seq from frames order by seq limit ?)"
+_FRAMES = "select seq, wall_ns, blob from frames where seq > ? order by seq limit ?"
+_UNREADABLE = (ValueError, KeyError, IndexError, TypeError)  # what a damaged blob or name makes of itself
+_BROKEN = (apsw.CorruptError, apsw.NotADBError, *_UNREADABLE)
+
+
+class HistoryError(Exception):
+    """A frame or a state was not stored or could not be read; control goes on without."""
+
+
+def _scalar(connection: apsw.Connection, query: str, *args: str | int) -> int:
+    found = connection.execute(query, args).fetchone()
+    return 0 if found is None or found[0] is None else int(found[0])
+
+
+class _File:
+    """The history as its thread sees it."""
+
+    def __init__(self, path: Path, limit_bytes: int, after: int) -> None:
+        self._path = path
+        self._limit = limit_bytes
+        self._after = after
+        self._connection: apsw.Connection | None = None
+        self._broken = False  # the file must be put aside before it is used again
+        self._ids: dict[Name, int] = {}
+        self._names: dict[int, Name] = {}
+        self._seq = 0
+
+    def _open(self) -> apsw.Connection:
+        if self._connection is None:
+            try:
+                self._connection = None if self._broken else self._attach()
+            except _BROKEN:
+                self._broken = True
+            if self._connection is None:
+                self._put_aside()
+                self._connection = self._attach()
+        return self._connection
+
+    def _attach(self) -> apsw.Connection:
+        connection = connect(self._path, "NORMAL")
+        try:
+            connection.execute(_SCHEMA)
+            self._begin(connection)
+        except BaseException:
+            abandon(connection)
+            raise
+        return connection
+
+    def _begin(self, connection: apsw.Connection) -> None:
+        """Load the names and find the next seq. A seq that may once have been sent is not used again."""
+        points = connection.execute("select id, name, unit from points")
+        self._names = {int(number): (str(name), Unit(unit)) for number, name, unit in points}
+        self._ids = {name: number for number, name in self._names.items()}
+        last = max(self._after, self._seq, _scalar(connection, "select max(seq) from frames"))
+        last = max(last, _scalar(connection, "select value from counters where name = 'last'"))
+        clean = _scalar(connection, "select value from counters where name = 'clean'")
+        unused = connection.execute("select 1 from counters limit 1").fetchone() is None
+        self._seq = last if clean or (unused and not last) else last + SKIPPED
+        connection.execute("pragma synchronous=FULL")  # that it is in use must survive a power cut
+        connection.execute(_SET, ("clean", 0))
+        connection.execute("pragma synchronous=NORMAL")
+
+    def _put_aside(self) -> None:
+        """Telemetry may be lost: one damaged file is kept for whoever wants to look, an older one goes."""
+        for suffix in ("-wal", "-shm"):
+            beside(self._path, suffix).unlink(missing_ok=True)
+        self._path.replace(beside(self._path, ".damaged"))
+        self._broken = False
+
+    @contextmanager
+    def _guarded(self) -> Iterator[apsw.Connection]:
+        try:
+            yield self._open()
+        except (apsw.Error, OSError, StoreError, *_UNREADABLE) as error:
+            self._broken = isinstance(error, _BROKEN)
+            self._drop()
+            raise HistoryError(f"{type(error).__name__}: {error}") from error
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            abandon(connection)
+
+    def append(self, wall_ns: int, readings: Mapping[str, Reading]) -> int:
+        with self._guarded() as connection:
+            with transaction(connection):
+                self._learn(connection, readings)
+                blob = encode(wall_ns, readings, self._ids)
+                connection.execute("insert into frames values (?, ?, ?)", (self._seq + 1, wall_ns, blob))
+                self._shed(connection)
+            self._seq += 1
+            return self._seq
+
+    def _learn(self, connection: apsw.Connection, readings: Mapping[str, Reading]) -> None:
+        """Give a number to every point not seen before; a failed commit drops the numbers with the file."""
+        for name, reading in readings.items():
+            key = (name, reading.unit)
+            if key in self._ids:
+                continue
+            number = len(self._names) + 1
+            connection.execute("insert into points values (?, ?, ?)", (number, name, reading.unit.value))
+            self._ids[key], self._names[number] = number, key
+
+    def _shed(self, connection: apsw.Connection) -> None:
+        while self._used(connection) > self._limit:
+            connection.execute(_DROP, (_DROP_AT_ONCE,))
+            dropped = connection.changes()
+            if not dropped:
+                return
+            connection.execute(_COUNT, ("dropped", dropped))
+
+    @staticmethod
+    def _used(connection: apsw.Connection) -> int:
+        pages = _scalar(connection, "pragma page_count") - _scalar(connection, "pragma freelist_count")
+        return pages * _scalar(connection, "pragma page_size")
+
+    def frames(self, after: int, limit: int) -> list[Frame]:
+        with self._guarded() as connection:
+            found: list[Any] = connection.execute(_FRAMES, (after, limit)).fetchall()
+            frames = [self._frame(connection, *columns) for columns in found]
+            return [frame for frame in frames if frame is not None]
+
+    def _frame(self, connection: apsw.Connection, seq: int, wall_ns: int, blob: bytes) -> Frame | None:
+        try:
+            return Frame(seq, wall_ns, decode(wall_ns, blob, self._names))
+        except _UNREADABLE:  # one damaged frame must not stop the reader: it is dropped and counted
+            connection.execute("delete from frames where seq = ?", (seq,))
+            connection.execute(_COUNT, ("dropped", 1))
+            return None
+
+    def dropped(self) -> int:
+        with self._guarded() as connection:
+            return _scalar(connection, "select value from counters where name = 'dropped'")
+
+    def last(self) -> int:
+        with self._guarded():
+            return self._seq
+
+    def put_state(self, key: str, blob: bytes) -> None:
+        with self._guarded() as connection:
+            connection.execute(_PUT_STATE, (key, blob))
+
+    def get_state(self, key: str) -> bytes | None:
+        with self._guarded() as connection:
+            found = connection.execute("select blob from states where key = ?", (key,)).fetchone()
+            return None if found is None else bytes(found[0])
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.execute(_SET, ("last", self._seq))
+            connection.execute(_SET, ("clean", 1))
+        finally:
+            connection.close()
+
+
+class History:
+    """The face of the history for the event loop: `async with await History.open(path, limit_bytes)`."""
+
+    def __init__(self, path: Path, limit_bytes: int, after: int) -> None:
+        if limit_bytes < SMALLEST_LIMIT:
+            raise ValueError(f"a history needs at least {SMALLEST_LIMIT} bytes, not {limit_bytes}")
+        self._file = _File(path, limit_bytes, after)
+        self._worker = Worker("history")
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, limit_bytes: int, after: int = 0) -> "History":
+        """Open or create the file; a damaged one is renamed `<name>.damaged` and a new one begun.
+
+        New frames are numbered above `after`: give the seq that the head-end has receipted, so that no number
+        is used twice even when the file was lost. HistoryError when there is no usable file.
+        """
+        history = cls(path, limit_bytes, after)
+        try:
+            await history.last()
+        except BaseException:
+            await history.close()
+            raise
+        return history
+
+    async def _ask(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._closed:
+            raise HistoryError("the history is closed")
+        return await self._worker.run(job, *args, **kwargs)
+
+    async def append(self, wall_ns: int, readings: Mapping[str, Reading]) -> int:
+        """Store the readings of one moment (Unix time in ns); the seq of the frame. May drop the oldest."""
+        return await self._ask(self._file.append, wall_ns, dict(readings))
+
+    async def frames(self, after: int, limit: int) -> list[Frame]:
+        """Up to `limit` frames with seq above `after`, in order; time stamps to the microsecond."""
+        return await self._ask(self._file.frames, after, limit)
+
+    async def dropped(self) -> int:
+        """How many frames were dropped, ever: to keep the size, or because they were damaged."""
+        return await self._ask(self._file.dropped)
+
+    async def last(self) -> int:
+        """The seq of the newest frame; the next is one more."""
+        return await self._ask(self._file.last)
+
+    async def put_state(self, key: str, blob: bytes) -> None:
+        """Keep a small blob under `key`; the newest may be lost in a power cut, not in a crash."""
+        await self._ask(self._file.put_state, key, blob)
+
+    async def get_state(self, key: str) -> bytes | None:
+        """The blob under `key`, or None."""
+        return await self._ask(self._file.get_state, key)
+
+    async def close(self) -> None:
+        """Finish what was asked and close; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._worker.run(self._file.close)
+        finally:
+            self._worker.stop()
+
+    async def __aenter__(self) -> "History":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
