@@ -13,7 +13,7 @@ _P = TypeVar("_P", ModbusProfile, OpcUaProfile, MemoryProfile)
 
 
 def open_driver(bus: Bus, devices: Sequence[DeviceSetting], now: Callable[[], float]) -> Driver:
-    """The driver of `bus` with all its `devices`; `now` gives Unix seconds for readings without a source time.
+    """The driver of `bus` with its `devices`; `now` gives Unix seconds for readings without a source time.
 
     Nothing is connected before the driver is entered. ConfigurationError when bus and devices do not fit.
     The libraries of a protocol are loaded only when a bus needs them: OPC UA alone costs 40 MB.

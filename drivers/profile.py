@@ -37,7 +37,7 @@ class Header(_Strict):
     confidence: Confidence
 
 
-class _Range(_Strict):
+class Limits(_Strict):
     """Inclusive limits in the register's unit; None is no limit."""
 
     low: float | None = None
@@ -69,7 +69,7 @@ class ModbusWrite(_Strict):
         return self
 
 
-class ModbusRegister(_Range):
+class ModbusRegister(Limits):
     """One value of a Modbus device: value = raw * scale + offset, in `unit`.
 
     `sentinels` are raw bit patterns as unsigned numbers of the value's width (after word order), so that
@@ -151,8 +151,8 @@ class WriteRange(_Strict):
     high: float
 
 
-class OpcUaRegister(_Range):
-    """One variable of an OPC UA server: string `identifier` in the profile's namespace, `type` of its value."""
+class OpcUaRegister(Limits):
+    """One variable of an OPC UA server: string `identifier` in the profile's namespace, `type` of the value."""
 
     identifier: str
     type: Literal["Boolean", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double"]
@@ -188,7 +188,7 @@ class OpcUaProfile(_Strict):
     registers: Annotated[dict[str, OpcUaRegister], Field(min_length=1)]
 
 
-class MemoryRegister(_Range):
+class MemoryRegister(Limits):
     """A value held in memory."""
 
     unit: Unit

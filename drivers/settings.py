@@ -37,8 +37,8 @@ class ModbusTcpBus:
 class OpcUaBus:
     """An OPC UA server. Without certificates `insecure = True` must say so.
 
-    With `certificate`, `private_key` and `server_certificate` (DER or PEM files) the policy is Basic256Sha256;
-    `application_uri` must equal the URI in the subject alternative name of our certificate.
+    With `certificate`, `private_key` and `server_certificate` (DER or PEM files) the policy is
+    Basic256Sha256; `application_uri` must equal the URI in the subject alternative name of our certificate.
     """
 
     url: str
