@@ -1,7 +1,8 @@
-"""Valve, actuator and plate heat exchanger: from a command to the temperature that leaves for the houses. Pure.
+"""Valve, actuator and plate heat exchanger: from a command to the supply temperature. Pure.
 
-Equations: equal-percentage characteristic kv/kvs = R^(h-1); series of two flow coefficients; effectiveness-NTU of a
-counter-flow exchanger (VDI Heat Atlas, C1) with film coefficients proportional to flow^0.75.
+Equations: equal-percentage characteristic kv/kvs = R^(h-1); series of two flow coefficients;
+effectiveness-NTU of a counter-flow exchanger (VDI Heat Atlas, C1) with film coefficients proportional to
+flow^0.75.
 """
 
 import math
@@ -14,7 +15,7 @@ _STAGNANT = 0.02  # below this share of the design flow the water of a side circ
 
 
 def move_actuator(valve: Valve, state: CircuitState, target: float, dt: float) -> None:
-    """Turn the motor towards `target` (0..1) for dt seconds; dead band at the start, play between motor and plug."""
+    """Turn the motor towards `target` (0..1) for dt s; dead band at the start, play before the plug."""
     missing = target - state.motor
     distance = missing if missing >= 0.0 else -missing
     if not state.moving:
@@ -51,7 +52,7 @@ def primary_flow(valve: Valve, stem: float, differential_bar: float) -> float:
 
 
 def heat_flow(exchanger: Exchanger, m1: float, m2: float, hot_c: float, cold_c: float) -> float:
-    """Steady heat in W from a primary flow m1 entering at hot_c to a secondary flow m2 entering at cold_c (kg/s)."""
+    """Steady heat in W from a flow m1 entering at hot_c to a flow m2 entering at cold_c, in kg/s and C."""
     films = (exchanger.primary_kg_s / m1) ** 0.75 + (exchanger.secondary_kg_s / m2) ** 0.75
     small, large = (m1, m2) if m1 < m2 else (m2, m1)
     smaller = small * HEAT_CAPACITY
@@ -68,10 +69,10 @@ def heat_flow(exchanger: Exchanger, m1: float, m2: float, hot_c: float, cold_c: 
 def exchange(
     exchanger: Exchanger, state: CircuitState, hot_c: float, cold_c: float, dt: float
 ) -> tuple[float, float]:
-    """Advance both sides by dt from their inlets with the flows of the state; mean outlets (primary, secondary) in C.
+    """Advance both sides by dt with the flows of the state; mean outlets (primary, secondary) in C.
 
-    Each side is one well-mixed lump that runs to its steady outlet. A stagnant side circulates within itself, so
-    that it warms or cools to the other side and no energy is lost.
+    Each side is one well-mixed lump that runs to its steady outlet. A stagnant side circulates within itself,
+    so that it warms or cools to the other side and no energy is lost.
     """
     m1, m2 = state.primary_kg_s, state.secondary_kg_s
     least = _STAGNANT * exchanger.primary_kg_s
@@ -106,5 +107,7 @@ def follow_probes(state: CircuitState, dt: float) -> None:
     probes.pocket_1_c = water + (probes.pocket_1_c - water) * way
     probes.pocket_2_c = probes.pocket_1_c + (probes.pocket_2_c - probes.pocket_1_c) * way
     probes.supply_c = probes.pocket_2_c + (probes.supply_c - probes.pocket_2_c) * fading(dt, 10.0)
-    probes.secondary_return_c = state.secondary_in_c + (probes.secondary_return_c - state.secondary_in_c) * slow
-    probes.primary_return_c = state.primary_out_c + (probes.primary_return_c - state.primary_out_c) * slow
+    water = state.secondary_in_c
+    probes.secondary_return_c = water + (probes.secondary_return_c - water) * slow
+    water = state.primary_out_c
+    probes.primary_return_c = water + (probes.primary_return_c - water) * slow

@@ -1,9 +1,10 @@
 """Pipes, emitters and houses of a circuit, stepped every ten seconds or so. Pure.
 
-Plug flow by volume: a pipe is a ring of cells of equal mass. Supply water entered at cell i reaches branch b at
-i + delay(b); what then leaves its emitters is booked into the return ring at i + delay(b), weighted by the branch's
-share of the flow. Heat loss by age costs nothing: a cell is stored as its excess over the ground times a scale that
-grows as exp(t / cooling time), so that dividing by the scale of the day of reading cools it by its age.
+Plug flow by volume: a pipe is a ring of cells of equal mass. Supply water entered at cell i reaches branch b
+at i + delay(b); what then leaves its emitters is booked into the return ring at i + delay(b), weighted by the
+branch's share of the flow. Heat loss by age costs nothing: a cell is stored as its excess over the ground
+times a scale that grows as exp(t / cooling time), so that dividing by the scale of the day of reading cools
+it by its age.
 """
 
 import math
@@ -15,7 +16,7 @@ _MASK = RING - 1
 
 
 def _move_cell(network: Network, state: CircuitState, arrived: list[float]) -> None:
-    """Push one whole cell into the supply pipe; add what arrives at the branches; set the station's return."""
+    """Push one whole cell into the supply pipe; add what arrives at the branches; set the return."""
     entered = state.waiting_kg_k / state.waiting_kg
     state.waiting_kg -= network.cell_kg
     state.waiting_kg_k -= network.cell_kg * entered
@@ -57,7 +58,7 @@ def _step_branch(
     weather: tuple[float, float],
     h: float,
 ) -> None:
-    """One branch for h seconds; `arrived` is the sum of the temperatures of the cells that came, and their number."""
+    """One branch for h seconds; `arrived`: sum of the temperatures of the cells that came, their number."""
     houses, network = circuit.buildings, circuit.network
     outdoor_c, sun_w = weather
     arrived_k, cells = arrived
@@ -112,6 +113,7 @@ def stored_j(circuit: Circuit, state: CircuitState) -> float:
     total += exchanger.primary_kg * (state.primary_out_c - GROUND_C) * HEAT_CAPACITY
     for branch in BRANCHES:
         emitter = state.first_c[branch] + state.second_c[branch] - 2.0 * GROUND_C
-        house = houses.air_j_k * (state.air_c[branch] - GROUND_C) + houses.mass_j_k * (state.mass_c[branch] - GROUND_C)
+        house = houses.air_j_k * (state.air_c[branch] - GROUND_C)
+        house += houses.mass_j_k * (state.mass_c[branch] - GROUND_C)
         total += houses.area_m2[branch] * (houses.cell_j_k * emitter + house)
     return total

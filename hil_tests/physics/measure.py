@@ -1,4 +1,4 @@
-"""Plant state to points, as the field's probes show them: lag, noise, resolution. Pure but for the noise's stream.
+"""Plant state to points, as the field's probes show them: lag, noise, resolution. Pure but for the noise.
 
 Units are those of edge/points.py. Lags and the meters' refresh live in the state, because they have a past.
 """

@@ -1,4 +1,4 @@
-"""Small seeded noise whose whole state is one integer, so that a plant state can be copied and replayed. Pure."""
+"""Small seeded noise whose whole state is one integer: a plant state can be copied and replayed. Pure."""
 
 import math
 from functools import lru_cache
@@ -33,7 +33,7 @@ def fading(step_s: float, time_constant_s: float) -> float:
 
 @lru_cache(maxsize=256)
 def kick(step_s: float, time_constant_s: float, sigma: float) -> float:
-    """Size of the random kick per step that keeps an Ornstein-Uhlenbeck process at standard deviation sigma."""
+    """Random kick per step that keeps an Ornstein-Uhlenbeck process at standard deviation sigma."""
     return sigma * math.sqrt(1.0 - math.exp(-2.0 * step_s / time_constant_s))
 
 

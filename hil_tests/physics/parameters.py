@@ -1,8 +1,9 @@
-"""What the simulated substation is made of: frozen figures, dimensioned from areas and design temperatures. Pure.
+"""What the simulated substation is made of: figures from areas and design temperatures. Pure.
 
-The figures per kilowatt are those of a 5 MW and a 500 kW station: valve authority 0.4, rangeability 50, exchanger
-with 3 K at the cold end, 45 W/m2 at the city's design temperature and 18 C rooms. They are engineering estimates of
-a Chinese group heat station, not a fit to a measured one. Water is taken with 4186 J/kgK and 1000 kg/m3.
+The figures per kilowatt are those of a 5 MW and a 500 kW station: valve authority 0.4, rangeability 50,
+exchanger with 3 K at the cold end, 45 W/m2 at the city's design temperature and 18 C rooms. They are
+engineering estimates of a Chinese group heat station, not a fit to a measured one. Water is taken with 4186
+J/kgK and 1000 kg/m3.
 """
 
 import math
@@ -53,7 +54,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Buildings:
-    """Per m2 of heated floor: emitter of two cells in series, air and mass of the house; per branch where it differs."""
+    """Per m2 of floor: emitter of two cells in series, air and mass of the house; tuples per branch."""
 
     area_m2: tuple[float, ...]
     emitter_w: float  # of one cell per K^exponent
@@ -87,7 +88,7 @@ class Water:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A room with a sensor: the branch it hangs on and its fixed distance from the branch's mean room in K."""
+    """A room with a sensor: its branch, and its fixed distance from the branch's mean room in K."""
 
     name: str
     branch: int
@@ -110,7 +111,7 @@ class Circuit:
 
 @dataclass(frozen=True, slots=True)
 class Mains:
-    """The primary side as the station sees it: supply temperature by outdoor temperature, and differential pressure."""
+    """The primary side as the station sees it: supply by outdoor temperature, differential pressure."""
 
     design_outdoor_c: float
     design_supply_c: float
@@ -123,7 +124,7 @@ class Mains:
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """The whole station. The order of `circuits` is the order of the circuits in states, inputs and disturbances."""
+    """The whole station. The order of `circuits` holds in states, inputs and disturbances too."""
 
     mains: Mains
     circuits: tuple[Circuit, ...]
@@ -151,8 +152,36 @@ class Design:
     static_bar: float
 
 
-HIGH = Design("high", 42_000.0, 95.0, 48.0, 60.0, 45.0, 1.3, 1.0, (240.0, 540.0, 900.0), 120.0, 0.008, 0.010, 6.0)
-LOW = Design("low", 28_000.0, 95.0, 40.0, 45.0, 37.0, 1.1, 22.0, (60.0, 120.0, 200.0), 60.0, 0.008, 0.012, 3.0)
+HIGH = Design(
+    name="high",
+    area_m2=42_000.0,
+    primary_supply=95.0,
+    primary_return=48.0,
+    secondary_supply=60.0,
+    secondary_return=45.0,
+    exponent=1.3,
+    emitter_kg_m2=1.0,
+    delays_s=(240.0, 540.0, 900.0),
+    running_time_s=120.0,
+    dead_band=0.008,
+    play=0.010,
+    static_bar=6.0,
+)
+LOW = Design(
+    name="low",
+    area_m2=28_000.0,
+    primary_supply=95.0,
+    primary_return=40.0,
+    secondary_supply=45.0,
+    secondary_return=37.0,
+    exponent=1.1,
+    emitter_kg_m2=22.0,
+    delays_s=(60.0, 120.0, 200.0),
+    running_time_s=60.0,
+    dead_band=0.008,
+    play=0.012,
+    static_bar=3.0,
+)
 
 _AREA_SHARE = (0.35, 0.40, 0.25)
 _FLOW_ERROR = (1.08, 1.00, 0.90)  # an imperfectly balanced network
@@ -162,7 +191,7 @@ _CELL_S = 10.0
 
 
 def bisect(function: Callable[[float], float], low: float, high: float) -> float:
-    """A zero of a function that rises through it between `low` and `high`; the nearer end when it does not."""
+    """The zero of a rising function between `low` and `high`; the nearer end when it has none there."""
     for _ in range(60):
         middle = 0.5 * (low + high)
         if function(middle) < 0.0:
@@ -209,14 +238,15 @@ def _network(design: Design, secondary_kg_s: float) -> Network:
 
 
 def _emitter(design: Design, kg_s_m2: float) -> float:
-    """Heat of one emitter cell in W per K^n and m2 that cools the design flow to the design return in two cells."""
+    """Heat of one emitter cell in W per K^n and m2, so that two cool the design flow to the design return."""
     water = kg_s_m2 * HEAT_CAPACITY
 
     def missing(constant: float) -> float:
+        supply = design.secondary_supply
         first = bisect(
-            lambda t: water * (t - design.secondary_supply) + constant * (t - DESIGN_ROOM_C) ** design.exponent,
+            lambda t: water * (t - supply) + constant * (t - DESIGN_ROOM_C) ** design.exponent,
             DESIGN_ROOM_C,
-            design.secondary_supply,
+            supply,
         )
         given = constant * (design.secondary_return - DESIGN_ROOM_C) ** design.exponent
         return given - water * (first - design.secondary_return)
@@ -265,9 +295,7 @@ def circuit(design: Design, outdoor_c: float) -> Circuit:
     load_w = design.area_m2 * DESIGN_LOAD_W_M2
     primary = load_w / HEAT_CAPACITY / (design.primary_supply - design.primary_return)
     secondary = load_w / HEAT_CAPACITY / (design.secondary_supply - design.secondary_return)
-    rooms = tuple(
-        Room(f"{design.name[0]}{branch + 1}", branch, _ROOM_OFFSETS[branch]) for branch in BRANCHES
-    )
+    rooms = tuple(Room(f"{design.name[0]}{branch + 1}", branch, _ROOM_OFFSETS[branch]) for branch in BRANCHES)
     return Circuit(
         name=design.name,
         valve=_valve(design, primary * 3.6),
@@ -281,7 +309,7 @@ def circuit(design: Design, outdoor_c: float) -> Circuit:
 
 
 def station(design_outdoor_c: float = -7.6) -> Plant:
-    """The demo's station: radiators in the high zone, floor heating in the low zone, for a city's design temperature.
+    """The demo's station: radiators in the high zone, floor heating in the low zone, for a city's winter.
 
     The default is Beijing's (GB 50736-2012, Appendix A), which goes with the weather the bench ships.
     """

@@ -1,8 +1,9 @@
-"""The substation's physics in time: `advance` (pure) and `step` (the same in place, for whoever owns the state).
+"""The substation's physics in time: `advance` (pure) and `step` (the same in place). No I/O, no clock.
 
-Two rates: valves, exchangers, pumps, pressures and probes move with every step; pipes, emitters, houses, the source
-and the water tank are slow and move every ten seconds with what has passed meanwhile. Steps of 1 to 10 s are stable
-because every lag is integrated exactly over the step; see test_plant.py for what a coarser step costs.
+Two rates: valves, exchangers, pumps, pressures and probes move with every step; pipes, emitters, houses, the
+source and the water tank are slow and move every ten seconds with what has passed meanwhile. Steps of 1 to 10
+s are stable because every lag is integrated exactly over the step; see test_plant.py for what a coarser step
+costs.
 """
 
 from hil_tests.physics.exchanger import exchange, follow_probes, move_actuator, primary_flow
@@ -95,9 +96,9 @@ def _tick(plant: Plant, state: PlantState, inputs: Inputs) -> None:
 
 
 def step(plant: Plant, state: PlantState, inputs: Inputs, dt: float) -> None:
-    """Move `state` IN PLACE by dt seconds (0 < dt <= 10). For the owner of the state; others call `advance`."""
+    """Move `state` IN PLACE by dt s (0 < dt <= 10). For the owner of the state; others call `advance`."""
     if not 0.0 < dt <= LONGEST_STEP_S:
-        raise ValueError(f"a step of the plant is longer than 0 and at most {LONGEST_STEP_S:g} s, not {dt!r} s")
+        raise ValueError(f"a step is longer than 0 and at most {LONGEST_STEP_S:g} s, not {dt!r} s")
     disturbance = inputs.disturbance
     state.time += dt
     state.outdoor_c = inputs.outdoor_c + disturbance.outdoor_offset_k
@@ -117,7 +118,7 @@ def step(plant: Plant, state: PlantState, inputs: Inputs, dt: float) -> None:
 
 
 def advance(plant: Plant, state: PlantState, inputs: Inputs, dt: float) -> PlantState:
-    """The state dt seconds later (0 < dt <= 10); the given state is left as it was. Same seed, same future."""
+    """The state dt seconds later (0 < dt <= 10); the given one is left as it was. Same seed, same future."""
     later = state.copy()
     step(plant, later, inputs, dt)
     return later

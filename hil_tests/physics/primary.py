@@ -1,7 +1,7 @@
-"""What the primary mains offer: supply temperature by weather, differential pressure, noise, ramps and steps. Pure.
+"""What the primary mains offer: temperature by weather, differential pressure, their noise. Pure.
 
-Noise as in a measured network's spectrum by estimate: temperature OU 1 K / 40 min and ramps of 2..6 K; differential
-pressure OU 4 % / 15 min and 1.5 % / 25 s, with steps to 0.75..1.3 of its value.
+Noise as in a measured network's spectrum by estimate: temperature OU 1 K / 40 min and ramps of 2..6 K;
+differential pressure OU 4 % / 15 min and 1.5 % / 25 s, with steps to 0.75..1.3 of its value.
 """
 
 import math

@@ -1,7 +1,8 @@
 """State, inputs and disturbances of the simulated substation. Pure data.
 
 A state is mutable for speed; whoever steps it in place owns it. `PlantState.copy` makes an independent one.
-Temperatures in C, powers in W, energies in J, pressures in bar, positions and shares 0..1 unless the name says else.
+Temperatures in C, powers in W, energies in J, pressures in bar, positions and shares 0..1 unless the name
+says else.
 """
 
 from copy import copy
@@ -161,7 +162,7 @@ SOUND = CircuitDisturbance()
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """What a story does to the plant. Circuits in the plant's order; an empty tuple leaves all of them sound."""
+    """What a story does to the plant. Circuits in the plant's order; an empty tuple: all are sound."""
 
     mains_power: bool = True
     source_cold: bool = False  # the source is out: the mains cool
@@ -177,7 +178,7 @@ UNDISTURBED = Disturbance()
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """All that acts on the plant during a step: weather, commands in the plant's order of circuits, a story."""
+    """All that acts on the plant in a step: weather, commands in the plant's order, a story."""
 
     outdoor_c: float
     commands: tuple[Commands, ...]

@@ -1,4 +1,4 @@
-"""Equilibrium of the plant: a warm start, and the heat curve that suits it. Pure; slow, for the start only."""
+"""Equilibrium of the plant: a warm start, and the heat curve that suits it. Pure; half a second of work."""
 
 import math
 from dataclasses import dataclass
@@ -48,10 +48,9 @@ def _emitter_cell(circuit: Circuit, branch: int, arrives_c: float, air_c: float)
     flow = circuit.exchanger.secondary_kg_s * circuit.network.flow_share[branch] / houses.area_m2[branch]
     if arrives_c <= air_c:
         return arrives_c
+    water, constant, exponent = flow * HEAT_CAPACITY, houses.emitter_w, houses.exponent
     return bisect(
-        lambda t: flow * HEAT_CAPACITY * (t - arrives_c) + houses.emitter_w * max(0.0, t - air_c) ** houses.exponent,
-        air_c,
-        arrives_c,
+        lambda t: water * (t - arrives_c) + constant * max(0.0, t - air_c) ** exponent, air_c, arrives_c
     )
 
 
@@ -98,7 +97,7 @@ def supply_for(circuit: Circuit, room_c: float, outdoor_c: float, sun_w_m2: floa
 def heat_curve(
     circuit: Circuit, room_c: float = 20.5, outdoors_c: tuple[float, ...] = (-20, -15, -10, -5, 0, 5, 10)
 ) -> list[tuple[float, float, float]]:
-    """(outdoor, supply, return) in C that keep rooms at `room_c` without sun: the settings for a controller."""
+    """(outdoor, supply, return) in C that keep rooms at `room_c` without sun: settings for a controller."""
     rows = []
     for outdoor in outdoors_c:
         rest = supply_for(circuit, room_c, outdoor)
@@ -114,8 +113,8 @@ def _rings(circuit: Circuit, rest: Balance) -> tuple[list[float], list[float]]:
     for branch in BRANCHES:
         delay = network.delay_cells[branch]
         for ahead in range(1, delay + 1):
-            age = delay - ahead
-            back[ahead] += network.flow_share[branch] * (_cooled(circuit, rest.second_c[branch], age) - GROUND_C)
+            arrived = _cooled(circuit, rest.second_c[branch], delay - ahead)
+            back[ahead] += network.flow_share[branch] * (arrived - GROUND_C)
     return supply, back
 
 
@@ -127,9 +126,7 @@ def _pipe_sum(circuit: Circuit, supply: list[float], back: list[float]) -> float
     return held
 
 
-def _circuit_state(
-    circuit: Circuit, rest: Balance, primary: PrimaryState, running: bool
-) -> CircuitState:
+def _circuit_state(circuit: Circuit, rest: Balance, primary: PrimaryState, running: bool) -> CircuitState:
     design = circuit.exchanger
     m2 = design.secondary_kg_s
     heat = m2 * HEAT_CAPACITY * (rest.supply_c - rest.return_c)
@@ -175,9 +172,10 @@ def _circuit_state(
 def steady_state(
     plant: Plant, time: float, outdoor_c: float, room_c: float = 20.5, seed: int = 1, running: bool = True
 ) -> PlantState:
-    """A station in balance at Unix `time`: rooms at `room_c`, pumps at design speed, valves where they belong.
+    """A station in balance at Unix `time`: rooms at `room_c`, pumps at design speed, valves as needed.
 
-    With `running` False pumps stand and valves are shut, but everything is still warm: a station before its start.
+    With `running` False pumps stand and valves are shut, but everything is still warm: a station before its
+    start.
     """
     primary = PrimaryState(supply_curve(plant.mains, outdoor_c), plant.mains.differential_bar, outdoor_c)
     primary.next_ramp_s = time + 3.0 * 3600.0

@@ -6,7 +6,7 @@ from hil_tests.physics.noise import fading
 from hil_tests.physics.parameters import GROUND_C, HEAT_CAPACITY, Circuit, Plant
 from hil_tests.physics.state import CircuitDisturbance, CircuitState, Commands, PlantState
 
-_UP_PERCENT_S = 5.0  # ramp of the inverter
+_UP_PERCENT_S = 10.0  # ramp of the inverter
 _DOWN_PERCENT_S = 12.0  # run-out of a pump without power
 _SUMP_AREA_M2 = 1.5
 _SEEPAGE_M3H = 0.02
@@ -20,7 +20,9 @@ def follow_speed(percent: float, target: float, dt: float) -> float:
     return max(target, percent - _DOWN_PERCENT_S * dt)
 
 
-def turn_pumps(state: CircuitState, commands: Commands, disturbance: CircuitDisturbance, power: bool, dt: float) -> None:
+def turn_pumps(
+    state: CircuitState, commands: Commands, disturbance: CircuitDisturbance, power: bool, dt: float
+) -> None:
     """Circulation and make-up pump towards what they were told, if they have power and no fault."""
     state.fault = disturbance.pump_trip
     turning = commands.pump_run and power and not state.fault
@@ -33,7 +35,7 @@ def turn_pumps(state: CircuitState, commands: Commands, disturbance: CircuitDist
 
 
 def circulate(circuit: Circuit, state: CircuitState, dt: float) -> None:
-    """Secondary flow for the pump's speed: proportional to it, less when the suction runs dry below 0.5 bar."""
+    """Secondary flow: proportional to the pump's speed, less when the suction runs dry below 0.5 bar."""
     flow = circuit.exchanger.secondary_kg_s * state.pump_percent / circuit.design_speed
     if state.static_bar < 0.5:
         flow *= max(0.0, state.static_bar) * 2.0
