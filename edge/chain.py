@@ -42,7 +42,7 @@ LAYOUT = 1
 SEGMENT = "journal.segment"  # kind of the row that follows a damaged file
 MAX_BODY = 1 << 20  # bytes; a body is evidence, not an archive
 _MAX_DEPTH = 32
-_NANO = 1_000_000_000
+_MICRO = 1_000_000  # a float of Unix seconds is good to a quarter of a microsecond, not to a nanosecond
 
 
 class BodyError(ValueError):
@@ -196,8 +196,8 @@ def link(head: Head, draft: Draft, now: Instant, boot_id: str, seq: int | None =
     row = Row(
         seq=head.seq + 1 if seq is None else seq,
         boot_id=boot_id,
-        boottime_ns=round(now.boottime * _NANO),
-        wall_ns=round(now.wall * _NANO),
+        boottime_ns=round(now.boottime * _MICRO) * 1000,
+        wall_ns=round(now.wall * _MICRO) * 1000,
         clock_state=now.state.value,
         kind=draft.kind,
         subject=draft.subject,

@@ -20,6 +20,7 @@ _SELECT = f"select {COLUMNS} from rows r left join bodies b on b.seq = r.seq"  #
 _NEXT = f"{_SELECT} where r.seq > ? order by r.seq limit ?"
 _TYPES = (int, str, int, int, str, str, str, bytes, bytes, bytes)
 _CHUNK = 500  # rows a read transaction: a live journal must be able to checkpoint while it is verified
+_NEAR = 2048  # rows behind a torn place that are tried one by one
 _MOST_FAULTS = 1000  # a file of garbage is told from a few
 
 # What a damaged file makes SQLite or the decoding of its text raise.
@@ -60,9 +61,9 @@ def fetch(connection: apsw.Connection, after: int, limit: int) -> list[Found]:
 
 
 def _readable_after(connection: apsw.Connection, seq: int) -> int | None:
-    """The largest distance-doubling seq behind a torn place from which reading goes on, or None."""
-    for step in range(62):
-        after = seq + (1 << step)
+    """A seq behind a torn place from which reading goes on, or None: looks near first, then ever farther."""
+    for step in (*range(1, _NEAR), *(_NEAR << doubling for doubling in range(40))):
+        after = seq + step
         with contextlib.suppress(*DAMAGE):
             return after if fetch(connection, after, 1) else None
     return None
