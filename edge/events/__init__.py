@@ -1,0 +1,23 @@
+"""Alarms and outages: `judge` looks at one image and says what happened. Pure."""
+
+from edge.events.alarms import KEYS as ALARM_KEYS
+from edge.events.annunciator import Alarm
+from edge.events.evidence import EVIDENCE, Confidence, Item
+from edge.events.facts import Limits
+from edge.events.outage import Outage, Phase
+from edge.events.watch import Judgement, WatchState, judge, restore
+
+__all__ = [
+    "ALARM_KEYS",
+    "EVIDENCE",
+    "Alarm",
+    "Confidence",
+    "Item",
+    "Judgement",
+    "Limits",
+    "Outage",
+    "Phase",
+    "WatchState",
+    "judge",
+    "restore",
+]

@@ -1,0 +1,315 @@
+"""The evidence of an outage as data, and which cause it speaks for. Pure.
+
+A row is a *symptom* (it proves that users get no heat), speaks for a *cause*, or both. `strong` evidence
+names a cause by itself; weak evidence only where nothing better is known. `dates` marks evidence whose
+beginning is when heat went away.
+
+Which cause wins (`attribute`):
+1. Strong evidence before weak. Evidence that began more than half an hour before the first symptom is weak,
+   since heat was delivered in spite of it.
+2. Among equals the cause whose evidence BEGAN first wins (first-out): what follows is its consequence.
+3. Unless a later one is decisive: mains lost explains a pump or valve that failed up to 60 s before it, lost
+   pressure explains a pump that stopped up to 60 s before it. Devices are read seconds apart, so that a
+   consequence may be seen first. Beyond 60 s they are two faults, and the first one keeps the outage.
+4. Of evidence that began at the same moment: power, source, water, equipment.
+Confidence: high when one cause has strong evidence, medium when two have, low with weak evidence only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from drivers import Unit
+from edge.clock import Instant
+from edge.events.alarms import makeup_excess, makeup_long_s, valve_delay_s, valve_deviation
+from edge.events.facts import CircuitFacts, below, exceeds
+from edge.records import Cause, Plain
+
+LOOK_BACK_S = 1800.0
+SAME_EVENT_S = 60.0
+
+
+class Confidence(StrEnum):
+    """How sure the attribution of a cause is."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of evidence. `delay_s` is how long it must hold before it counts."""
+
+    what: str
+    cause: Cause | None
+    symptom: bool
+    strong: bool
+    dates: bool
+    holds: Callable[[CircuitFacts], bool | None]
+    value: Callable[[CircuitFacts], float | None]
+    unit: Unit
+    delay_s: Callable[[CircuitFacts], float] = lambda _: 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Monotonic s: since when a condition holds, and when it was last seen to hold."""
+
+    since: float
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One piece of evidence as recorded: what, since when (Unix s), the value measured last."""
+
+    what: str
+    since: float
+    value: float | None
+    unit: str
+
+    def body(self) -> dict[str, Plain]:
+        """As the journal keeps it."""
+        return {"what": self.what, "since": self.since, "value": self.value, "unit": self.unit}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The cause the evidence speaks for, since when (Unix s; None for unknown), and how surely."""
+
+    cause: Cause
+    confidence: Confidence
+    strong: bool
+    since: float | None
+
+
+def _supply_low(f: CircuitFacts) -> bool | None:
+    return exceeds(f.shortfall_k, f.circuit.detection.supply_deficit_k)
+
+
+def _no_heat_drawn(f: CircuitFacts) -> bool | None:
+    if not f.no_heat_drawn:
+        return f.no_heat_drawn
+    if f.source_pressure_low or f.source_cold:
+        return True
+    return False if f.source_pressure_low is False and f.source_cold is False else None
+
+
+def _mains_lost(f: CircuitFacts) -> bool | None:
+    return None if f.mains is None else not f.mains
+
+
+def _no_primary_flow(f: CircuitFacts) -> bool | None:
+    if f.valve_position is None or f.no_heat_drawn is None:
+        return None
+    return f.no_heat_drawn and f.valve_open is True
+
+
+def _pump_not_running(f: CircuitFacts) -> bool | None:
+    """The pump stands though it has power and water: its own fault, not a consequence."""
+    if f.mains is False or f.pressure_lost:
+        return False
+    return f.pump_stands
+
+
+def _valve_astray(f: CircuitFacts) -> bool | None:
+    return exceeds(valve_deviation(f), 0.0)
+
+
+def _valve_shut(f: CircuitFacts) -> bool | None:
+    """Commanded open by a fifth of the stroke or more, measured shut."""
+    if f.valve_commanded is None or f.valve_position is None:
+        return None
+    return f.valve_commanded >= 20.0 and f.valve_position < 2.0
+
+
+def _flag(state: bool | None) -> float | None:
+    return None if state is None else float(state)
+
+
+_C, _KW, _BAR, _PC, _ST = Unit.CELSIUS, Unit.KILOWATT, Unit.BAR, Unit.PERCENT, Unit.STATE
+_POWER, _SOURCE, _WATER, _EQUIPMENT = Cause.POWER, Cause.SOURCE, Cause.WATER, Cause.EQUIPMENT
+
+# what, cause, symptom, strong, dates, condition, value, unit, delay
+EVIDENCE: tuple[Row, ...] = (
+    Row("supply_low", None, True, False, True, _supply_low, lambda f: f.supply_c, _C),
+    Row("no_heat_drawn", None, True, False, True, _no_heat_drawn, lambda f: f.heat_power_kw, _KW),
+    Row(
+        "pump_stopped", None, True, False, True, lambda f: f.pump_stands, lambda f: _flag(f.pump_stands), _ST
+    ),
+    Row("mains_lost", _POWER, True, True, True, _mains_lost, lambda f: _flag(f.mains), _ST),
+    Row("pressure_lost", _WATER, True, True, True, lambda f: f.pressure_lost, lambda f: f.return_bar, _BAR),
+    Row(
+        "source_pressure_low",
+        _SOURCE,
+        False,
+        True,
+        True,
+        lambda f: f.source_pressure_low,
+        lambda f: f.source_bar,
+        _BAR,
+    ),
+    Row("source_cold", _SOURCE, False, True, True, lambda f: f.source_cold, lambda f: f.primary_supply_c, _C),
+    Row(
+        "no_primary_flow",
+        _SOURCE,
+        False,
+        False,  # a strainer or an exchanger may be blocked as well
+        True,
+        _no_primary_flow,
+        lambda f: f.primary_flow_m3h,
+        Unit.CUBIC_METRE_PER_HOUR,
+    ),
+    Row(
+        "makeup_long",
+        _WATER,
+        False,
+        False,  # cooling water shrinks: every outage makes the make-up pump run
+        False,
+        lambda f: f.makeup_running,
+        lambda f: _flag(f.makeup_running),
+        _ST,
+        makeup_long_s,
+    ),
+    Row(
+        "makeup_rate",
+        _WATER,
+        False,
+        False,
+        False,
+        lambda f: exceeds(makeup_excess(f), 0.0),
+        lambda f: f.makeup_flow_m3h,
+        Unit.CUBIC_METRE_PER_HOUR,
+        lambda _: 120.0,
+    ),
+    Row(
+        "tank_low",
+        _WATER,
+        False,
+        False,
+        False,
+        lambda f: below(f.tank_m, f.circuit.pressurisation.tank_minimum_m),
+        lambda f: f.tank_m,
+        Unit.METRE,
+        lambda _: 30.0,
+    ),
+    Row(
+        "pump_fault",
+        _EQUIPMENT,
+        False,
+        True,
+        True,
+        lambda f: f.pump_fault,
+        lambda f: _flag(f.pump_fault),
+        _ST,
+    ),
+    Row(
+        "pump_not_running",
+        _EQUIPMENT,
+        False,
+        True,
+        True,
+        _pump_not_running,
+        lambda f: _flag(f.pump_stands),
+        _ST,
+        lambda _: 15.0,  # ECL: feedback within 15 s
+    ),
+    Row(
+        "valve_not_following",
+        _EQUIPMENT,
+        False,
+        True,
+        False,  # a valve may stand still for long before anybody is cold
+        _valve_astray,
+        lambda f: f.valve_position,
+        _PC,
+        valve_delay_s,
+    ),
+    Row(
+        "valve_shut",
+        _EQUIPMENT,
+        False,
+        True,
+        True,
+        _valve_shut,
+        lambda f: f.valve_position,
+        _PC,
+        lambda f: 1.5 * f.circuit.valve.running_time_s,
+    ),
+)
+BY_NAME: Mapping[str, Row] = {row.what: row for row in EVIDENCE}
+
+_RANK = {Cause.POWER: 0, Cause.SOURCE: 1, Cause.WATER: 2, Cause.EQUIPMENT: 3}
+_EXPLAINS = frozenset({(Cause.POWER, Cause.EQUIPMENT), (Cause.WATER, Cause.EQUIPMENT)})
+UNKNOWN = Verdict(Cause.UNKNOWN, Confidence.LOW, strong=False, since=None)
+
+
+def update(
+    timers: Mapping[str, Timer], facts: CircuitFacts, now: Instant, skip: frozenset[str]
+) -> dict[str, Timer]:
+    """Timers of the evidence that holds; one not known now is kept for `confirm_s`. `skip`: do not start."""
+    kept: dict[str, Timer] = {}
+    for row in EVIDENCE:
+        old = timers.get(row.what)
+        holds = row.holds(facts)
+        if holds and (old is not None or row.what not in skip):
+            kept[row.what] = Timer(now.monotonic if old is None else old.since, now.monotonic)
+        elif (
+            holds is None
+            and old is not None
+            and now.monotonic - old.seen <= facts.circuit.detection.confirm_s
+        ):
+            kept[row.what] = old
+    return kept
+
+
+def items(
+    timers: Mapping[str, Timer], facts: CircuitFacts, now: Instant, not_before: float
+) -> tuple[Item, ...]:
+    """What holds long enough to count, oldest first. None of it began before `not_before` (monotonic s)."""
+    found = []
+    for what, timer in timers.items():
+        row = BY_NAME[what]
+        age = now.monotonic - max(timer.since, not_before)
+        if age >= row.delay_s(facts):
+            found.append(Item(what, now.wall - age, row.value(facts), row.unit.value))
+    return tuple(sorted(found, key=lambda item: item.since))
+
+
+def attribute(evidence: Sequence[Item], suspected: float) -> Verdict:
+    """The verdict on evidence present now; `suspected` is when the first symptom began (Unix s)."""
+    graded = [
+        (item.since, _RANK[row.cause], row.cause, row.strong and item.since >= suspected - LOOK_BACK_S)
+        for item in evidence
+        if (row := BY_NAME[item.what]).cause is not None
+    ]
+    strong = any(entry[3] for entry in graded)
+    ranked = sorted((since, rank, cause) for since, rank, cause, good in graded if good or not strong)
+    if not ranked:
+        return UNKNOWN
+    since, _, cause = ranked[0]
+    for later, _, other in ranked[1:]:
+        if decisive(other, later, cause, since):
+            since, cause = later, other
+            break
+    rivals = {other for later, _, other in ranked if not decisive(cause, since, other, later)}
+    sure = Confidence.HIGH if len(rivals) == 1 else Confidence.MEDIUM
+    return Verdict(cause, sure if strong else Confidence.LOW, strong, since)
+
+
+def decisive(later: Cause, later_since: float, earlier: Cause, earlier_since: float) -> bool:
+    """Whether `later` explains `earlier`, which was merely seen first."""
+    return (later, earlier) in _EXPLAINS and later_since - earlier_since <= SAME_EVENT_S
+
+
+def lost_at(evidence: Sequence[Item], cause: Cause, suspected: float) -> float:
+    """When heat was lost (Unix s): the earliest dating evidence that is a symptom or speaks for `cause`."""
+    dating = [
+        item.since
+        for item in evidence
+        if (row := BY_NAME[item.what]).dates
+        and (row.symptom or row.cause is cause)
+        and item.since >= suspected - LOOK_BACK_S
+    ]
+    return min([suspected, *dating])

@@ -1,0 +1,305 @@
+"""The outage of one circuit: a pure state machine over several pieces of evidence.
+
+    phase        signal      next         journal
+    normal       loss        suspected
+    suspected    clear       normal                        a short dip is no outage
+    suspected    heat        normal
+    suspected    not_due     normal
+    suspected    confirmed   out          outage.started
+    out          heat        recovering
+    out          not_due     normal       outage.ended
+    recovering   loss        out                           the same outage goes on
+    recovering   clear       out
+    recovering   steady      normal       outage.ended
+    recovering   not_due     normal       outage.ended
+Every other pair stays where it is; `hold` (nothing is known) always does.
+
+`lost_at` is when heat was lost, `detected_at` when we were sure, `ended_at` when heat was back. While the
+circuit is out the cause is judged again: an unknown or weakly founded cause gives way to strong evidence at
+once, another one when its own evidence is gone and the new one has held for `confirm_s`, or when the new one
+explains it (evidence.py, rule 3).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from edge.clock import Instant
+from edge.events import evidence as ev
+from edge.events.evidence import Confidence, Item, Timer, Verdict
+from edge.events.facts import CircuitFacts, below, either, exceeds
+from edge.records import Cause, Event, Plain
+
+_LOCAL = ZoneInfo("Asia/Shanghai")
+_WARM_UP_S = 3600.0  # a circuit that was never warm since heat became due is warming up for so long
+_DELIVERED_KW_PER_M2 = 0.005  # a tenth of the usual 50 W/m2: heat is being delivered
+
+
+class Phase(StrEnum):
+    """Where a circuit stands."""
+
+    NORMAL = "normal"
+    SUSPECTED = "suspected"
+    OUT = "out"
+    RECOVERING = "recovering"
+
+
+class Signal(StrEnum):
+    """What one cycle says to the machine."""
+
+    HOLD = "hold"
+    NOT_DUE = "not_due"
+    LOSS = "loss"
+    CONFIRMED = "confirmed"
+    CLEAR = "clear"
+    HEAT = "heat"
+    STEADY = "steady"
+
+
+TRANSITIONS: Mapping[tuple[Phase, Signal], Phase] = {
+    (Phase.NORMAL, Signal.LOSS): Phase.SUSPECTED,
+    (Phase.SUSPECTED, Signal.CLEAR): Phase.NORMAL,
+    (Phase.SUSPECTED, Signal.HEAT): Phase.NORMAL,
+    (Phase.SUSPECTED, Signal.NOT_DUE): Phase.NORMAL,
+    (Phase.SUSPECTED, Signal.CONFIRMED): Phase.OUT,
+    (Phase.OUT, Signal.HEAT): Phase.RECOVERING,
+    (Phase.OUT, Signal.NOT_DUE): Phase.NORMAL,
+    (Phase.RECOVERING, Signal.LOSS): Phase.OUT,
+    (Phase.RECOVERING, Signal.CLEAR): Phase.OUT,
+    (Phase.RECOVERING, Signal.STEADY): Phase.NORMAL,
+    (Phase.RECOVERING, Signal.NOT_DUE): Phase.NORMAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An outage that is not over. Times in Unix s. `held`: nothing is known of the circuit now."""
+
+    id: str
+    circuit: str
+    suspected_at: float
+    lost_at: float
+    detected_at: float
+    cause: Cause
+    confidence: Confidence
+    evidence: tuple[Item, ...]
+    expected_recovery: float | None = None  # people set it; carried through a restart
+    held: bool = False
+
+    def body(self) -> dict[str, Plain]:
+        """What the journal keeps: enough to rebuild the outage after a restart."""
+        return {
+            "id": self.id,
+            "circuit": self.circuit,
+            "suspected_at": self.suspected_at,
+            "lost_at": self.lost_at,
+            "detected_at": self.detected_at,
+            "cause": self.cause.value,
+            "confidence": self.confidence.value,
+            "evidence": [item.body() for item in self.evidence],
+            "expected_recovery": self.expected_recovery,
+            "held": self.held,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitWatch:
+    """The memory of one circuit. Monotonic s; `outage` is set in the phases out and recovering."""
+
+    phase: Phase = Phase.NORMAL
+    since: float = 0.0
+    timers: Mapping[str, Timer] = field(default_factory=dict)
+    due_since: float | None = None
+    warm: bool = False  # was at its setpoint since heat became due
+    not_before: float = float("-inf")  # when heat was back last: no evidence of a new outage is older
+    unknown_since: float | None = None
+    outage: Outage | None = None
+
+
+def outage_id(circuit: str, lost_at: float) -> str:
+    """`<circuit>-<YYYYMMDDTHHMMSS>`, local time of the loss."""
+    return f"{circuit}-{datetime.fromtimestamp(lost_at, _LOCAL):%Y%m%dT%H%M%S}"
+
+
+def step(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> tuple[CircuitWatch, tuple[Event, ...]]:
+    """One cycle of one circuit."""
+    watch = _observe(watch, facts, now)
+    signal = _signal(watch, facts, now)
+    target = TRANSITIONS.get((watch.phase, signal), watch.phase)
+    if target is not watch.phase:
+        return _move(watch, target, signal, facts, now)
+    if watch.phase is Phase.OUT:
+        watch, changed = _rejudge(watch, facts, now)
+        watch, marked = _mark(watch, signal, facts, now)
+        return watch, (*changed, *marked)
+    if watch.phase is Phase.RECOVERING:
+        return _mark(watch, signal, facts, now)
+    return watch, ()
+
+
+def _observe(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> CircuitWatch:
+    """Evidence is gathered only while heat is due; while that is not known, nothing moves."""
+    if facts.due is None:
+        return watch
+    if not facts.due:
+        return replace(watch, timers={}, due_since=None, warm=False)
+    due_since = now.monotonic if watch.due_since is None else watch.due_since
+    warm = watch.warm or _near_setpoint(facts) is True or now.monotonic - due_since >= _WARM_UP_S
+    skip = frozenset() if warm or _source_missing(facts) else _WARMING_UP
+    timers = ev.update(watch.timers, facts, now, skip)
+    return replace(watch, timers=timers, due_since=due_since, warm=warm)
+
+
+_WARMING_UP = frozenset({"supply_low"})
+
+
+def _source_missing(facts: CircuitFacts) -> bool | None:
+    return either(facts.source_pressure_low, facts.source_cold)
+
+
+def _near_setpoint(facts: CircuitFacts) -> bool | None:
+    """Supply within half the deficit of its setpoint, or above."""
+    short = exceeds(facts.shortfall_k, facts.circuit.detection.supply_deficit_k / 2)
+    return None if short is None else not short
+
+
+def _heat_back(facts: CircuitFacts) -> bool | None:
+    """Without symptoms: by the supply temperature, by heat measured where that is not known, else unknown."""
+    near = _near_setpoint(facts)
+    if near is not None:
+        return near
+    low = below(facts.heat_power_kw, _DELIVERED_KW_PER_M2 * facts.circuit.heated_area_m2)
+    return None if low is None else not low
+
+
+def _signal(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Signal:
+    if facts.due is None:
+        return Signal.HOLD
+    if not facts.due:
+        return Signal.NOT_DUE
+    symptoms = [timer for what, timer in watch.timers.items() if ev.BY_NAME[what].symptom]
+    elapsed = now.monotonic - watch.since
+    detection = facts.circuit.detection
+    if any(timer.seen == now.monotonic for timer in symptoms):
+        sure = watch.phase is Phase.SUSPECTED and elapsed >= detection.confirm_s
+        return Signal.CONFIRMED if sure else Signal.LOSS
+    back = _heat_back(facts)
+    if back:
+        steady = watch.phase is Phase.RECOVERING and elapsed >= detection.recover_s
+        return Signal.STEADY if steady else Signal.HEAT
+    return Signal.HOLD if symptoms or (back is None and watch.outage is not None) else Signal.CLEAR
+
+
+def _move(
+    watch: CircuitWatch, target: Phase, signal: Signal, facts: CircuitFacts, now: Instant
+) -> tuple[CircuitWatch, tuple[Event, ...]]:
+    """The transition itself and what it tells the journal."""
+    moved = replace(watch, phase=target, since=now.monotonic, unknown_since=None)
+    if target is Phase.OUT and watch.outage is None:
+        outage = _open(watch, facts, now)
+        started = Event("outage.started", outage.circuit, outage.lost_at, outage.detected_at, outage.body())
+        return replace(moved, outage=outage), (started,)
+    if target is Phase.NORMAL and watch.outage is not None:
+        return _close(watch, moved, watch.outage, signal, now)
+    return moved, ()
+
+
+def _open(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Outage:
+    suspected = now.wall - (now.monotonic - watch.since)
+    evidence = ev.items(watch.timers, facts, now, watch.not_before)
+    verdict = ev.attribute(evidence, suspected)
+    lost = ev.lost_at(evidence, verdict.cause, suspected)
+    circuit = facts.circuit.id
+    return Outage(
+        outage_id(circuit, lost),
+        circuit,
+        suspected,
+        lost,
+        now.wall,
+        verdict.cause,
+        verdict.confidence,
+        evidence,
+    )
+
+
+def _close(
+    watch: CircuitWatch, moved: CircuitWatch, outage: Outage, signal: Signal, now: Instant
+) -> tuple[CircuitWatch, tuple[Event, ...]]:
+    """The end: heat was back when recovery began, or is not due any more as of now."""
+    back = watch.since if signal is Signal.STEADY else now.monotonic
+    ended = max(outage.lost_at, now.wall - (now.monotonic - back))
+    reason = "heat_back" if signal is Signal.STEADY else "heat_not_due"
+    body = outage.body() | {"ended_at": ended, "end_reason": reason}
+    event = Event("outage.ended", outage.circuit, ended, now.wall, body)
+    return replace(moved, outage=None, not_before=back), (event,)
+
+
+def abandon(outage: Outage, now: Instant) -> Event:
+    """The end of an outage whose circuit the site no longer has: the record must not stay open for ever."""
+    ended = max(outage.lost_at, now.wall)
+    body = outage.body() | {"ended_at": ended, "end_reason": "circuit_removed"}
+    return Event("outage.ended", outage.circuit, ended, now.wall, body)
+
+
+def _rejudge(
+    watch: CircuitWatch, facts: CircuitFacts, now: Instant
+) -> tuple[CircuitWatch, tuple[Event, ...]]:
+    """The cause judged again; unchanged unless the module's rule lets another one in."""
+    outage = watch.outage
+    if outage is None or facts.due is not True:
+        return watch, ()
+    evidence = _continued(outage, ev.items(watch.timers, facts, now, watch.not_before))
+    verdict = ev.attribute(evidence, outage.suspected_at)
+    if not _gives_way(outage, verdict, evidence, now.wall - facts.circuit.detection.confirm_s):
+        return watch, ()
+    new = replace(outage, cause=verdict.cause, confidence=verdict.confidence, evidence=evidence)
+    change = {"from": outage.cause.value, "to": new.cause.value, "reason": "evidence"}
+    occurred = verdict.since if verdict.since is not None else now.wall
+    event = Event("outage.changed", outage.circuit, occurred, now.wall, new.body() | change)
+    return replace(watch, outage=new), (event,)
+
+
+def _continued(outage: Outage, evidence: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Evidence on record keeps its recorded beginning: a restart of the service must not make it younger."""
+    known = {item.what: item.since for item in outage.evidence}
+    kept = (replace(item, since=min(item.since, known.get(item.what, item.since))) for item in evidence)
+    return tuple(sorted(kept, key=lambda item: item.since))
+
+
+def _gives_way(outage: Outage, verdict: Verdict, evidence: tuple[Item, ...], held_since: float) -> bool:
+    """Whether the recorded cause gives way to `verdict`; the rule is in the module's docstring."""
+    if verdict.cause in (outage.cause, Cause.UNKNOWN):
+        return False
+    if outage.cause is Cause.UNKNOWN:
+        return True
+    if not verdict.strong or verdict.since is None:
+        return False
+    if outage.confidence is Confidence.LOW:
+        return True
+    own = [item.since for item in evidence if ev.BY_NAME[item.what].cause is outage.cause]
+    if own:
+        return ev.decisive(verdict.cause, verdict.since, outage.cause, min(own))
+    return verdict.since <= held_since
+
+
+def _mark(
+    watch: CircuitWatch, signal: Signal, facts: CircuitFacts, now: Instant
+) -> tuple[CircuitWatch, tuple[Event, ...]]:
+    """Mark an open outage of which nothing has been known for `confirm_s`, and unmark it."""
+    outage = watch.outage
+    if outage is None:
+        return watch, ()
+    unknown = signal is Signal.HOLD
+    since = (now.monotonic if watch.unknown_since is None else watch.unknown_since) if unknown else None
+    watch = replace(watch, unknown_since=since)
+    held = since is not None and now.monotonic - since >= facts.circuit.detection.confirm_s
+    if held == outage.held or (unknown and not held):
+        return watch, ()
+    new = replace(outage, held=held)
+    cause = outage.cause.value
+    change = {"from": cause, "to": cause, "reason": "held" if held else "resumed"}
+    occurred = now.wall if since is None else now.wall - (now.monotonic - since)
+    event = Event("outage.changed", outage.circuit, occurred, now.wall, new.body() | change)
+    return replace(watch, outage=new), (event,)

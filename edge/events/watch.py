@@ -1,0 +1,168 @@
+"""The judge: one call per cycle over everything that is watched, and its rebuilding after a restart. Pure.
+
+A watcher apart from control, in the manner of Klipper's verify_heater: it asks only whether the circuits heat
+as they should, reads what control shows, and commands nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from edge.clock import Instant
+from edge.events.alarms import CIRCUIT_ALARMS, ROOM_COLD, STATION_ALARMS, RoomFacts
+from edge.events.annunciator import Alarm, Board, Observation, Track, observe
+from edge.events.annunciator import step as step_alarms
+from edge.events.evidence import Confidence, Item
+from edge.events.facts import CircuitFacts, Limits, circuit_facts, station_facts
+from edge.events.outage import CircuitWatch, Outage, Phase, abandon
+from edge.events.outage import step as step_outage
+from edge.events.points import point_observations
+from edge.image import ProcessImage
+from edge.records import Cause, CircuitView, Event, Plain
+from edge.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """Everything remembered between cycles. `discarded`: journal subjects that could not be rebuilt."""
+
+    board: Board = field(default_factory=lambda: Board({}))
+    circuits: Mapping[str, CircuitWatch] = field(default_factory=dict)
+    started: float | None = None
+    discarded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one cycle found. `outages` holds open ones by circuit, `alarms` active ones in first-out order."""
+
+    state: WatchState
+    events: tuple[Event, ...]
+    outages: Mapping[str, Outage]
+    alarms: tuple[Alarm, ...]
+
+
+def judge(
+    state: WatchState,
+    image: ProcessImage,
+    views: Mapping[str, CircuitView],
+    site: Site,
+    limits: Limits,
+    now: Instant,
+) -> Judgement:
+    """One cycle. Never raises for any image; the caller journals the events before it acts on them."""
+    started = now.monotonic if state.started is None else state.started
+    facts = {c.id: circuit_facts(c, image, views.get(c.id)) for c in site.circuits}
+    circuits: dict[str, CircuitWatch] = {}
+    events: list[Event] = []
+    for name, known in facts.items():
+        circuits[name], found = step_outage(state.circuits.get(name, CircuitWatch()), known, now)
+        events += found
+    events += [abandon(w.outage, now) for c, w in state.circuits.items() if w.outage and c not in facts]
+    seen = _observations(facts, image, views, site, limits, state.board, started, now)
+    board, alarm_events = step_alarms(state.board, seen, now)
+    outages = {name: watch.outage for name, watch in circuits.items() if watch.outage is not None}
+    new = replace(state, board=board, circuits=circuits, started=started)
+    return Judgement(new, (*alarm_events, *events), outages, board.active())
+
+
+def _observations(
+    facts: Mapping[str, CircuitFacts],
+    image: ProcessImage,
+    views: Mapping[str, CircuitView],
+    site: Site,
+    limits: Limits,
+    board: Board,
+    started: float,
+    now: Instant,
+) -> list[Observation]:
+    """Every alarm that is not at rest."""
+    found = observe(STATION_ALARMS, "station", station_facts(image, views, site, limits), board)
+    for name, known in facts.items():
+        found += observe(CIRCUIT_ALARMS, name, known, board)
+    for room in site.rooms:
+        circuit = facts.get(room.circuit)
+        due = circuit.due if circuit is not None else None
+        temperature = image.value(f"room.{room.id}.temperature")
+        room_facts = RoomFacts(due, temperature, limits.room_minimum_c)
+        found += observe((ROOM_COLD,), f"room.{room.id}", room_facts, board)
+    found += point_observations(image, site, board, started, now)
+    return found
+
+
+def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
+    """The state after a restart, from the newest journal row of every alarm and outage subject.
+
+    A row is a mapping with `kind`, `subject` and `body` (decoded). Other kinds are passed over; of several
+    rows of one subject the last wins. A row that cannot be understood is left out and its subject named in
+    `discarded`: a plant must not stand still because of an old record.
+    """
+    newest: dict[tuple[str, str], Mapping[str, Plain]] = {}
+    discarded: list[str] = []
+    for row in rows:
+        newest[str(row["kind"]).partition(".")[0], str(row["subject"])] = row
+    tracks: dict[str, Track] = {}
+    circuits: dict[str, CircuitWatch] = {}
+    for (_, subject), row in newest.items():
+        try:
+            if row["kind"] == "alarm.raised":
+                tracks[subject] = Track(0.0, 0.0, _alarm(subject, row["body"]))
+            elif row["kind"] in ("outage.started", "outage.changed"):
+                circuits[subject] = CircuitWatch(Phase.OUT, warm=True, outage=_outage(row["body"]))
+        except (KeyError, TypeError, ValueError):
+            discarded.append(subject)
+    orders = [track.alarm.order for track in tracks.values() if track.alarm is not None]
+    return WatchState(Board(tracks, max(orders, default=0) + 1), circuits, None, tuple(discarded))
+
+
+def _mapping(value: Plain) -> Mapping[str, Plain]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected a mapping, found {type(value).__name__}")
+    return value
+
+
+def _number(value: Plain) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"expected a number, found {type(value).__name__}")
+    return float(value)
+
+
+def _optional(value: Plain) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _alarm(subject: str, value: Plain) -> Alarm:
+    body = _mapping(value)
+    return Alarm(
+        subject=subject,
+        key=str(body["alarm"]),
+        where=str(body["where"]),
+        priority=int(_number(body["priority"])),
+        occurred=_number(body["occurred_at"]),
+        detected=_number(body["detected_at"]),
+        order=int(_number(body["order"])),
+        value=_optional(body["value"]),
+        unit=str(body["unit"]),
+        reason=str(body["reason"]),
+    )
+
+
+def _item(value: Plain) -> Item:
+    body = _mapping(value)
+    return Item(str(body["what"]), _number(body["since"]), _optional(body["value"]), str(body["unit"]))
+
+
+def _outage(value: Plain) -> Outage:
+    body = _mapping(value)
+    return Outage(
+        id=str(body["id"]),
+        circuit=str(body["circuit"]),
+        suspected_at=_number(body["suspected_at"]),
+        lost_at=_number(body["lost_at"]),
+        detected_at=_number(body["detected_at"]),
+        cause=Cause(str(body["cause"])),
+        confidence=Confidence(str(body["confidence"])),
+        evidence=tuple(_item(item) for item in cast("Iterable[Plain]", body["evidence"])),
+        expected_recovery=_optional(body["expected_recovery"]),
+        held=bool(body["held"]),
+    )
