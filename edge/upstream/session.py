@@ -1,0 +1,125 @@
+"""One MQTT session through aiomqtt, entered and left so that nothing stays behind. Names no stream.
+
+MQTT 3.1.1, because the demo's embedded broker speaks nothing newer; clean session, because our own cursors
+know better than a broker's queue what is missing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiomqtt
+
+log = logging.getLogger(__name__)
+
+SESSION_ERRORS = (aiomqtt.MqttError, OSError)
+# MqttError: refused, lost, timed out; OSError: no route, TLS refused, a password or certificate file missing
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the broker is and how to speak to it. No `tls` means plain TCP."""
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password_file: str | None = None
+    tls: bool = False
+    ca_file: str | None = None  # None with tls: the system's own authorities
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Growing pauses, each spread over its upper half; back to `first_s` after a stable session."""
+
+    first_s: float = 1.0
+    maximum_s: float = 300.0
+    stable_s: float = 30.0
+    _step: float = 0.0
+
+    def pause(self, held_s: float) -> float:
+        """How long to wait (s) after a session that held `held_s`."""
+        grown = self.first_s if held_s >= self.stable_s or not self._step else 2 * self._step
+        self._step = min(grown, self.maximum_s)
+        return self._step * random.uniform(0.5, 1.0)  # noqa: S311 (spreads a fleet, hides nothing)
+
+
+@contextlib.asynccontextmanager
+async def session(address: Address, keepalive_s: int = 60) -> AsyncIterator[aiomqtt.Client]:
+    """A connected client; raises one of SESSION_ERRORS. Leaves no task, reader or socket behind."""
+    credentials = await asyncio.to_thread(_credentials, address)
+    client = aiomqtt.Client(
+        address.host,
+        address.port,
+        identifier=address.client_id,
+        protocol=aiomqtt.ProtocolVersion.V311,
+        clean_session=True,
+        keepalive=keepalive_s,
+        timeout=15,
+        username=address.username,
+        password=credentials.password,
+        tls_context=credentials.tls,
+        max_queued_incoming_messages=1000,
+    )
+    try:
+        await _enter(client)
+        yield client
+        await client.__aexit__(None, None, None)
+    finally:
+        await _discard(client)
+
+
+def payload(message: aiomqtt.Message) -> bytes:
+    """The bytes of a message, b"" when it has none."""
+    return bytes(message.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    password: str | None
+    tls: ssl.SSLContext | None
+
+
+def _credentials(address: Address) -> _Credentials:
+    """Read the files anew for each session, so that a renewed certificate or password needs no restart."""
+    password = None
+    try:
+        if address.password_file is not None:
+            password = Path(address.password_file).read_text(encoding="utf-8").strip()
+        tls = ssl.create_default_context(cafile=address.ca_file) if address.tls else None
+    except ValueError as error:
+        raise aiomqtt.MqttError(f"a file of passwords or certificates is unreadable: {error}") from error
+    return _Credentials(password, tls)
+
+
+async def _enter(client: aiomqtt.Client) -> None:
+    """Connect. aiomqtt connects in a thread: a cancelled connect is waited for, or its socket would leak."""
+    entering = asyncio.ensure_future(client.__aenter__())
+    try:
+        await asyncio.shield(entering)
+    except ValueError as error:
+        raise aiomqtt.MqttError(f"the library cannot use this address: {error}") from error
+    except asyncio.CancelledError:
+        with contextlib.suppress(*SESSION_ERRORS):
+            await entering
+        raise
+
+
+async def _discard(client: aiomqtt.Client) -> None:
+    """Close what aiomqtt leaves open after an error or a cancellation (it offers no call for that)."""
+    paho = client._client
+    if paho.socket() is not None:
+        paho.disconnect()  # writes DISCONNECT when it can, and closes
+        paho._sock_close()
+    if client._disconnected.done() and not client._disconnected.cancelled():
+        client._disconnected.exception()  # retrieved: nobody else may have asked
+    await asyncio.sleep(0)  # tasks cancelled by call_soon end here
+    if client._misc_task is not None:
+        client._misc_task.cancel()
+        await asyncio.gather(client._misc_task, return_exceptions=True)
