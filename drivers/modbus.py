@@ -106,7 +106,7 @@ class _Device:
 
 
 class ModbusDriver:
-    """All devices of one bus, serial or TCP. Readings bear the time of receipt, from `now` in Unix seconds."""
+    """All devices of one bus, serial or TCP. Readings bear the time of receipt: Unix seconds from `now`."""
 
     def __init__(
         self,

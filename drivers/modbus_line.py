@@ -180,9 +180,18 @@ class Line:
             answer.set_exception(ConnectionException("connection lost"))
 
     async def _fence(self, request: Request, gap_s: float) -> None:
-        pending = self._pending_of(request.unit)
-        if (request.function, request.echo) not in pending:
+        """Make sure that no answer of the shape `request` expects is still under way."""
+        if (request.function, request.echo) not in self._pending_of(request.unit):
             return
+        try:
+            await self._exchange_fence(request, gap_s)
+        except RemoteProtocolError:
+            # the old answer came instead of the fence's: that one follows, let it pass before the next attempt
+            await asyncio.sleep(self._bus.timeout_s)
+            await self._exchange_fence(request, gap_s)
+
+    async def _exchange_fence(self, request: Request, gap_s: float) -> None:
+        pending = self._pending_of(request.unit)
         function = request.function if request.function in _READS else 3
         taken = {echo for code, echo in pending if code == function}
         count = next(n for n in range(1, 126) if bytes((2 * n,)) not in taken)

@@ -68,7 +68,7 @@ def _fits(variant: ua.Variant, register: OpcUaRegister) -> bool:
 
 
 class OpcUaDriver:
-    """All devices of one server. Reading asks the server nothing: it returns what the subscription brought."""
+    """All devices of one server. Reading asks nothing: it returns what the subscription brought."""
 
     def __init__(self, bus: OpcUaBus, devices: Mapping[str, OpcUaProfile], now: Callable[[], float]) -> None:
         _check(bus)

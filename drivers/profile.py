@@ -152,7 +152,7 @@ class WriteRange(_Strict):
 
 
 class OpcUaRegister(Limits):
-    """One variable of an OPC UA server: string `identifier` in the profile's namespace, `type` of the value."""
+    """One variable of a server: string `identifier` in the profile's namespace, `type` of the value."""
 
     identifier: str
     type: Literal["Boolean", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double"]

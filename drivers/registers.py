@@ -53,16 +53,17 @@ def plan(
     """The fewest requests that cover `spans`: neighbours up to `holes` unused registers apart are merged.
 
     No request exceeds `max_registers`, none splits a span. `holes` 0 merges what touches, -1 only what
-    overlaps. Spans in `alone` get a request of their own.
+    overlaps. Spans in `alone` get a request of their own, and no other reads across them.
     """
-    blocks = sorted(alone.intersection(spans := frozenset(spans)), key=_place)
-    open_block: Span | None = None
-    for item in sorted(spans - alone, key=_place):
-        merged = _merged(open_block, item, max_registers, holes) if open_block else None
-        if open_block and not merged:
-            blocks.append(open_block)
-        open_block = merged or item
-    return [*blocks, open_block] if open_block else blocks
+    blocks: list[Span] = []
+    for item in sorted(frozenset(spans), key=_place):
+        joins = blocks and not alone.intersection((item, blocks[-1]))
+        merged = _merged(blocks[-1], item, max_registers, holes) if joins else None
+        if merged:
+            blocks[-1] = merged
+        else:
+            blocks.append(item)
+    return blocks
 
 
 def _place(item: Span) -> tuple[int, int, int]:
