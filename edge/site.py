@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Register = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]  # as profiles name them
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Positive = Annotated[float, Field(gt=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -229,7 +230,7 @@ class Device(Model):
     profile: Identifier
     unit_id: Annotated[int, Field(ge=1, le=247)] | None = None
     period_s: Annotated[float, Field(ge=0.5, le=3600)] = 10.0
-    points: dict[str, Name] = Field(min_length=1)
+    points: dict[str, Register] = Field(min_length=1)
 
 
 class Upstream(Model):

@@ -1,0 +1,23 @@
+"""What every process of the bench does at its birth and when it is ready."""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when `parent` (a process id) dies; at once if it has died already."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def report_ready(facts: Mapping[str, str | int]) -> None:
+    """Tell the bench that this process serves now, and where: one line of JSON on standard output."""
+    sys.stdout.write(json.dumps(dict(facts)) + "\n")
+    sys.stdout.flush()
