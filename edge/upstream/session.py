@@ -114,8 +114,10 @@ async def _enter(client: aiomqtt.Client) -> None:
 async def _discard(client: aiomqtt.Client) -> None:
     """Close what aiomqtt leaves open after an error or a cancellation (it offers no call for that)."""
     paho = client._client
+    await asyncio.sleep(0)  # a writer that was asked for registers before its socket is closed, not after
     if paho.socket() is not None:
-        paho.disconnect()  # writes DISCONNECT when it can, and closes
+        paho.on_socket_register_write = None  # without it paho writes at once what disconnect() queues
+        paho.disconnect()
         paho._sock_close()
     if client._disconnected.done() and not client._disconnected.cancelled():
         client._disconnected.exception()  # retrieved: nobody else may have asked
