@@ -1,8 +1,9 @@
 """The PI algorithm for a motor valve, settings apart from state. Pure.
 
 The integral is kept in % of stroke, already multiplied by the gain, so that a changed gain moves nothing.
-It rests whenever the output cannot follow in the direction of the error: at an end stop, while the motor
-is still under way, or when the measured position stays far behind.
+Inside the dead band the output rests and the integral follows it, so that control leaves the band without a
+jump and does not drift within. The integral rests whenever the output cannot follow in the direction of the
+error: at an end stop, while the motor is still under way, or when the measured position stays far behind.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,19 @@ from dataclasses import dataclass
 from edge.site import Valve
 
 DEVIATION_LIMIT_K = (
-    20.0  # a larger error opens no faster (deviation clamp as in TROVIS, wider); bounds the kick
+    20.0  # a larger error opens no faster (deviation clamp as in TROVIS, wider): bounds the kick
 )
 LEAD_LIMIT_PERCENT = (
-    10.0  # the command may lead the measured position so far: 10 s of polling at 120 s running time
+    10.0  # the output may lead the measured position so far: 10 s of polling, 120 s running time
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PiState:
+    """Both in % of stroke. The output is what the motor was last asked for, before its resolution."""
+
+    integral_percent: float = 0.0
+    output_percent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +40,44 @@ class Span:
 
 def reach(settings: Valve, from_percent: float, dt: float) -> Span:
     """The openings a motor of that running time can reach in `dt` seconds, within the limits."""
-    step = 100.0 * dt / settings.running_time_s
+    move = 100.0 * dt / settings.running_time_s
     return Span(
-        max(settings.minimum_percent, from_percent - step),
-        min(settings.maximum_percent, from_percent + step),
+        min(max(settings.minimum_percent, from_percent - move), settings.maximum_percent),
+        max(min(settings.maximum_percent, from_percent + move), settings.minimum_percent),
     )
 
 
-def beyond_dead_band(error_k: float, dead_band_k: float) -> float:
-    """The part of the error outside the dead band, without a jump at its edges; bounded (K)."""
-    bounded = min(max(error_k, -DEVIATION_LIMIT_K), DEVIATION_LIMIT_K)
-    return bounded - min(max(bounded, -dead_band_k), dead_band_k)
-
-
-def bumpless(settings: Valve, output_percent: float, error_k: float) -> float:
-    """The integral (%) with which the output is `output_percent` at this error."""
-    return output_percent - settings.gain_percent_per_k * beyond_dead_band(error_k, settings.dead_band_k)
+def bumpless(settings: Valve, output_percent: float, error_k: float) -> PiState:
+    """The state whose output is `output_percent` at this error."""
+    return PiState(output_percent - settings.gain_percent_per_k * _bounded(error_k), output_percent)
 
 
 def step(
-    settings: Valve, integral: float, error_k: float, span: Span, lead_percent: float, dt: float
-) -> tuple[float, float, float]:
-    """One cycle: (integral, output within `span`, output as it would be without bounds), all in %.
+    settings: Valve, state: PiState, error_k: float, position_percent: float | None, dt: float
+) -> tuple[PiState, float]:
+    """The state one cycle later, and the output (%) as it would be without bounds."""
+    span = reach(settings, state.output_percent, dt)
+    if abs(error_k) <= settings.dead_band_k:
+        return bumpless(settings, span.clamp(state.output_percent), error_k), state.output_percent
+    error = _bounded(error_k)
+    proportional = settings.gain_percent_per_k * error
+    integral = state.integral_percent
+    if not _left_behind(state.output_percent, position_percent, error):
+        integral += proportional * dt / settings.integral_time_s
+    wanted = integral + proportional
+    if (wanted - span.clamp(wanted)) * error > 0:
+        integral = state.integral_percent
+        wanted = integral + proportional
+    return PiState(integral, span.clamp(wanted)), wanted
 
-    `lead_percent` is how far the last output leads the measured position (0 when that is not known).
-    """
-    error = beyond_dead_band(error_k, settings.dead_band_k)
-    candidate = integral + settings.gain_percent_per_k * error * dt / settings.integral_time_s
-    wanted = candidate + settings.gain_percent_per_k * error
-    output = span.clamp(wanted)
-    held_back = (wanted - output) * error > 0
-    left_behind = abs(lead_percent) > LEAD_LIMIT_PERCENT and lead_percent * error > 0
-    if not (held_back or left_behind):
-        return candidate, output, wanted
-    wanted = integral + settings.gain_percent_per_k * error
-    return integral, span.clamp(wanted), wanted
+
+def _bounded(error_k: float) -> float:
+    return min(max(error_k, -DEVIATION_LIMIT_K), DEVIATION_LIMIT_K)
+
+
+def _left_behind(output_percent: float, position_percent: float | None, error: float) -> bool:
+    """True when the measured position lags far behind the output in the direction of the error."""
+    if position_percent is None:
+        return False
+    lead = output_percent - position_percent
+    return abs(lead) > LEAD_LIMIT_PERCENT and lead * error > 0

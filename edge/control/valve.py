@@ -1,13 +1,14 @@
 """The primary valve: hold, shut, frost opening, or the PI started without a bump. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from edge.control import pi
+from edge.control.pi import PiState
 from edge.site import Circuit, Valve
 
 SETPOINT_K_PER_S = 2.0 / 60.0  # 120 K/h: Siemens allows 1..600 K/h for the rise of the setpoint
-RESOLUTION_PERCENT = 0.3  # smaller moves vanish in the positioner's dead band (0.8 %) and only wear the gear
+RESOLUTION_PERCENT = 0.5  # less vanishes in the positioner's dead band (0.8 %) and only costs telegrams and starts
 FROST_PERCENT = (
     20.0  # a small flow through an equal-percentage plug, warm enough for a loop that only must not freeze
 )
@@ -34,8 +35,7 @@ class ValveState:
 
     action: Action = Action.SAFE
     command_percent: float | None = None  # as last issued
-    output_percent: float = 0.0  # of the PI, before steps too small for the actuator are held back
-    integral_percent: float = 0.0
+    pi: PiState = field(default_factory=PiState)
     setpoint_c: float | None = None  # on its ramp; None when not in use
     limited_by: str = ""
 
@@ -92,16 +92,11 @@ def _control(
         valve = _start(valve, circuit, given, supply_c)
     ramped = valve.setpoint_c if valve.setpoint_c is not None else target_c
     setpoint_c = _ramp(ramped, target_c, given.dt)
-    position = given.position_percent
-    lead = 0.0 if position is None else valve.output_percent - position
-    span = pi.reach(settings, valve.output_percent, given.dt)
-    integral, output, unbounded = pi.step(
-        settings, valve.integral_percent, setpoint_c - supply_c, span, lead, given.dt
-    )
+    loop, unbounded = pi.step(settings, valve.pi, setpoint_c - supply_c, given.position_percent, given.dt)
     ramping = abs(target_c - setpoint_c) > settings.dead_band_k
     limited_by = _limit(settings, unbounded) or (SETPOINT_RAMP if ramping else "")
-    command = _worth_moving(settings, valve.command_percent, output)
-    return ValveState(Action.CONTROL, command, output, integral, setpoint_c, limited_by)
+    command = _worth_moving(settings, valve.command_percent, loop.output_percent)
+    return ValveState(Action.CONTROL, command, loop, setpoint_c, limited_by)
 
 
 def _start(valve: ValveState, circuit: Circuit, given: ValveInput, supply_c: float) -> ValveState:
@@ -115,8 +110,8 @@ def _start(valve: ValveState, circuit: Circuit, given: ValveInput, supply_c: flo
     setpoint_c = valve.setpoint_c
     if setpoint_c is None:
         setpoint_c = min(max(supply_c, circuit.curve.minimum_c), circuit.curve.maximum_c)
-    integral = pi.bumpless(settings, start, setpoint_c - supply_c)
-    return ValveState(Action.CONTROL, start, start, integral, setpoint_c)
+    loop = pi.bumpless(settings, start, setpoint_c - supply_c)
+    return ValveState(Action.CONTROL, start, loop, setpoint_c)
 
 
 def _limit(settings: Valve, unbounded: float) -> str:
