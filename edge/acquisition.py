@@ -63,8 +63,8 @@ class BusWorker:
     clock: Clock
     events: list[Event] = field(default_factory=list)
     written: dict[str, float] = field(default_factory=dict)  # point -> value last accepted by its device
+    failed: set[str] = field(default_factory=set)  # points whose last write was not accepted
     _wanted: dict[str, Command] = field(default_factory=dict)
-    _failed: set[str] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def submit(self, command: Command) -> None:
@@ -101,23 +101,28 @@ class BusWorker:
             return
 
     async def _write_wanted(self) -> None:
-        while self._wanted:
-            command = self._wanted.pop(next(iter(self._wanted)))
+        for name in [name for name in self._wanted if not self._is_lost(name)]:
+            command = self._wanted.pop(name)
             if command.until < self.clock.now().monotonic:
                 continue  # void: whoever asked has not renewed it
             try:
-                await self.driver.write(self.outputs[command.point], command.value)
+                await self.driver.write(self.outputs[name], command.value)
             except DriverError as error:
-                self._write_failed(command.point, error)
+                self._write_failed(name, error)
             else:
-                self.written[command.point] = command.value
-                self._failed.discard(command.point)
+                self.written[name] = command.value
+                self.failed.discard(name)
+
+    def _is_lost(self, output: str) -> bool:
+        """A lost device is not written to, its neighbours need the line; its commands wait until void."""
+        wanted = self.outputs[output].device
+        return any(device.lost for device in self.devices if device.id == wanted)
 
     def _write_failed(self, point: str, error: DriverError) -> None:
         self.written.pop(point, None)
-        if point in self._failed:
+        if point in self.failed:
             return
-        self._failed.add(point)
+        self.failed.add(point)
         log.warning("write failed", extra={"point": point, "error": str(error)})
         self._tell("output.failed", point, {"error": str(error)})
 

@@ -1,4 +1,4 @@
-"""From a site to what the service runs with: points of each device, the profile behind it, the driver's settings.
+"""From a site to what the service runs with: points, profiles and the settings of the drivers.
 
 Pure but for reading profile files. What is wrong is a Problem; nothing is opened or touched.
 """
@@ -35,14 +35,15 @@ class Fitted:
 
 
 def profile_path(name: str, site_folder: Path) -> Path:
-    """A profile beside the site file (`profiles/<name>.toml`) wins over the one that ships with the service."""
+    """A profile beside the site file (`profiles/<name>.toml`) wins over the one that ships with us."""
     own = site_folder / "profiles" / f"{name}.toml"
     return own if own.is_file() else config_dir() / "profiles" / f"{name}.toml"
 
 
 def fit(device: Device, profile: Profile) -> Fitted:
     """Points of a device in the units of the trade; the caller has checked that every name is known."""
-    inputs, outputs = [], []
+    inputs: list[Point] = []
+    outputs: list[Point] = []
     for name, register in device.points.items():
         known = quantity(name)
         if known is None:
@@ -83,7 +84,7 @@ def device_setting(fitted: Fitted) -> DeviceSetting:
 def age_limits(site: Site, speed: float) -> dict[str, float]:
     """Age in s (of the service's clock) at which each input is stale.
 
-    Three periods, and two of the bus's time limits: those are real seconds, `speed` turns them into the clock's.
+    Three periods, and two of the bus's time limits; those are real seconds, made the clock's by `speed`.
     """
     timeouts = {bus.id: bus.timeout_s for bus in site.buses}
     limits: dict[str, float] = {}

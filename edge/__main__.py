@@ -1,0 +1,174 @@
+"""The command line. Parses arguments, calls one room of the house, turns errors into words and exit codes.
+
+Exit codes: 0 well, 1 what was asked found faults (a chain broken, a site refused), 2 it could not be done.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edge.clock import Clock, ScaledClock, SystemClock
+from edge.loading import SiteError
+from edge.texts import Texts
+
+STATUS = "status.json"
+JOURNAL = "journal.sqlite"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    texts = Texts.load(options.lang)
+    command: Callable[[argparse.Namespace, Texts], int] = options.command
+    try:
+        return command(options, texts)
+    except SiteError as error:
+        _print_problems(error, texts)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="substation-edge", description="Substation Edge / 换热站边缘控制器")
+    parser.add_argument(
+        "--lang", choices=["zh", "en"], help="language of what is printed (default: the locale's)"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_run, _add_check, _add_watch, _add_verify, _add_export, _add_receive):
+        add(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction
+
+
+def _add_run(commands: "Commands[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("run", help="run the service / 运行控制服务")
+    parser.add_argument("site", type=Path, help="site file (TOML)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of journal and history")
+    parser.add_argument("--status", type=Path, help=f"status file for `watch` (default: DATA/{STATUS})")
+    parser.add_argument("--clock", type=_clock, help="WALL,MONOTONIC,SPEED: a scaled clock, for benches only")
+    parser.set_defaults(command=_run)
+
+
+def _clock(text: str) -> Clock:
+    try:
+        wall, monotonic, speed = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected WALL,MONOTONIC,SPEED, not {text!r}") from error
+    return ScaledClock(wall, monotonic, speed)
+
+
+def _run(options: argparse.Namespace, texts: Texts) -> int:
+    from edge import logs  # noqa: PLC0415 - the other commands start without the field libraries
+    from edge.service import Paths, serve  # noqa: PLC0415
+
+    logs.configure()
+    paths = Paths(options.site, options.data, options.status or options.data / STATUS)
+    asyncio.run(serve(paths, options.clock or SystemClock()))
+    return 0
+
+
+def _add_check(commands: "Commands[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("check", help="check a site file / 检查站点文件")
+    parser.add_argument("site", type=Path, help="site file (TOML)")
+    parser.add_argument("--date", type=_date, help="judge the regulation as of this day (default: today)")
+    parser.set_defaults(command=_check)
+
+
+def _date(text: str) -> object:
+    from datetime import date  # noqa: PLC0415
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD, not {text!r}") from error
+
+
+def _check(options: argparse.Namespace, texts: Texts) -> int:
+    from edge.check import load  # noqa: PLC0415
+    from edge.rules.civil import local_day  # noqa: PLC0415
+
+    loaded = load(options.site, options.date or local_day(SystemClock().now().wall))
+    site = loaded.site
+    print(texts("cli.check.good", file=options.site, circuits=len(site.circuits), devices=len(site.devices)))
+    print(texts("cli.check.pack", title=loaded.pack.document.title, number=loaded.pack.document.number))
+    return 0
+
+
+def _print_problems(error: SiteError, texts: Texts) -> None:
+    for problem in error.problems:
+        what = texts(f"check.{problem.code}", **problem.values)
+        remedy = texts(f"check.{problem.code}.remedy", **problem.values)
+        print(
+            f"{problem.file}: {problem.key}: {what}\n    {texts('cli.check.remedy')}: {remedy}",
+            file=sys.stderr,
+        )
+    print(texts("cli.check.bad", count=len(error.problems)), file=sys.stderr)
+
+
+def _add_watch(commands: "Commands[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("watch", help="live view of a running service / 实时画面")
+    parser.add_argument("status", type=Path, nargs="?", default=Path("/run/substation-edge") / STATUS)
+    parser.add_argument("--once", action="store_true", help="print one picture and end")
+    parser.set_defaults(command=_watch)
+
+
+def _watch(options: argparse.Namespace, texts: Texts) -> int:
+    from edge.watch import watch  # noqa: PLC0415
+
+    return watch(options.status, texts, once=options.once)
+
+
+def _add_verify(commands: "Commands[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("verify", help="check the chain of a journal / 校验记录")
+    parser.add_argument("journal", type=Path, help=f"{JOURNAL} of a service, or a copy of it")
+    parser.set_defaults(command=_verify)
+
+
+def _verify(options: argparse.Namespace, texts: Texts) -> int:
+    from edge.verification import verify  # noqa: PLC0415
+
+    if not options.journal.is_file():
+        print(texts("cli.no_file", file=options.journal), file=sys.stderr)
+        return 2
+    found = verify(options.journal)
+    for fault in found.faults:
+        print(texts("cli.verify.fault", seq=fault.seq, what=fault.what), file=sys.stderr)
+    key = "cli.verify.bad" if found.faults else "cli.verify.good"
+    print(texts(key, rows=found.rows, faults=len(found.faults), hash=found.head.hex()))
+    return 1 if found.faults else 0
+
+
+def _add_export(commands: "Commands[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("export", help="write a journal as JSON Lines or CSV / 导出记录")
+    parser.add_argument("journal", type=Path, help=f"{JOURNAL} of a service, or a copy of it")
+    parser.add_argument("--format", choices=["jsonl", "csv"], default="jsonl")
+    parser.add_argument("--output", type=Path, help="file to write (default: standard output)")
+    parser.set_defaults(command=_export)
+
+
+def _export(options: argparse.Namespace, texts: Texts) -> int:
+    raise SystemExit(2)
+
+
+def _add_receive(commands: "Commands[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("receive", help="reference receiver of the head-end / 上级平台参考接收端")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=1883)
+    parser.add_argument("--database", type=Path, default=Path("received.sqlite"))
+    parser.set_defaults(command=_receive)
+
+
+def _receive(options: argparse.Namespace, texts: Texts) -> int:
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

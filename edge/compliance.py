@@ -1,0 +1,250 @@
+"""Follows the duties of outages and the season through time: rules applied, cycle after cycle. Pure.
+
+The rules say what a text asks at a moment; this remembers what has already been said of it, so that each duty
+is opened, becomes due soon and overdue once, and each outage that ends gets its refund basis once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from edge.clock import Instant
+from edge.events.outage import Outage
+from edge.records import Cause, Event, Plain
+from edge.rules.civil import local_day
+from edge.rules.duties import Duty, DutyState, duties
+from edge.rules.facts import OutageFacts, Phase
+from edge.rules.model import Pack
+from edge.rules.refund import RefundBasis, refund_basis
+from edge.rules.repair import repair_class
+from edge.rules.season import season_phase
+from edge.site import Site
+
+JUDGE_PERIOD_S = 10.0  # deadlines are hours; ten seconds late is early enough
+KEPT = 8  # outages remembered after their end, for their duties and for the view
+HEATING_PHASES = frozenset({Phase.COMMISSIONING, Phase.SEASON})
+
+_TOLD = {
+    DutyState.OPEN: "duty.opened",
+    DutyState.DUE_SOON: "duty.due_soon",
+    DutyState.OVERDUE: "duty.overdue",
+}
+_STATES = {kind: state for state, kind in _TOLD.items()}
+CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Compliance:
+    """What has been said so far. `told` maps a duty's subject to the state last recorded."""
+
+    facts: Mapping[str, OutageFacts] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)  # outage id -> repair class last recorded
+    refunded: frozenset[str] = frozenset()
+    duties: Mapping[str, tuple[Duty, ...]] = field(default_factory=dict)
+    refunds: Mapping[str, RefundBasis] = field(default_factory=dict)
+    phase: Phase = Phase.UNKNOWN
+    day: date | None = None
+    judged_at: float = float("-inf")
+
+    @property
+    def heating(self) -> bool:
+        """True on days on which heat is due."""
+        return self.phase in HEATING_PHASES
+
+
+def new_day(memory: Compliance, pack: Pack, now: Instant) -> Compliance:
+    """The season phase of the local day; looked up once a day."""
+    today = local_day(now.wall)
+    if today == memory.day:
+        return memory
+    return replace(memory, day=today, phase=season_phase(pack, today).phase)
+
+
+def follow(
+    memory: Compliance,
+    pack: Pack,
+    site: Site,
+    outages: Mapping[str, Outage],
+    events: Iterable[Event],
+    now: Instant,
+) -> tuple[Compliance, tuple[Event, ...]]:
+    """What the pack asks now, and the events that say what is new. Judges at once when an outage changes."""
+    ended = [event for event in events if event.kind == "outage.ended"]
+    known = {facts.id for facts in memory.facts.values()}
+    news = ended or any(outage.id not in known for outage in outages.values())
+    if not news and now.monotonic - memory.judged_at < JUDGE_PERIOD_S:
+        return memory, ()
+    facts = _facts(memory, outages, ended)
+    memory = replace(memory, facts=facts, judged_at=now.monotonic)
+    found: list[Event] = []
+    for outage in facts.values():
+        memory = _judge(memory, pack, site, outage, now, found)
+    return memory, tuple(found)
+
+
+def _facts(
+    memory: Compliance, outages: Mapping[str, Outage], ended: Iterable[Event]
+) -> Mapping[str, OutageFacts]:
+    """Open outages as they stand now, and the last few that are over."""
+    facts = dict(memory.facts)
+    for outage in outages.values():
+        old = facts.get(outage.id)
+        facts[outage.id] = _of(outage, memory.phase if old is None else old.phase)
+    for event in ended:
+        old = facts.get(str(event.body["id"]))
+        if old is not None:
+            facts[old.id] = replace(old, ended_at=float(str(event.body["ended_at"])))
+    return dict(list(facts.items())[-KEPT:])
+
+
+def _of(outage: Outage, phase: Phase) -> OutageFacts:
+    return OutageFacts(
+        outage.id,
+        outage.circuit,
+        outage.lost_at,
+        outage.detected_at,
+        cause=outage.cause,
+        expected_recovery=outage.expected_recovery,
+        phase=phase,
+    )
+
+
+def _judge(
+    memory: Compliance, pack: Pack, site: Site, outage: OutageFacts, now: Instant, found: list[Event]
+) -> Compliance:
+    open_duties = duties(pack, outage, now.wall)
+    memory = replace(memory, duties={**memory.duties, outage.id: open_duties})
+    for duty in open_duties:
+        memory = _tell(memory, site, outage, duty, now, found)
+    memory = _classify(memory, pack, outage, now, found)
+    if outage.ended_at is not None and outage.id not in memory.refunded:
+        basis = refund_basis(pack, outage)
+        found.append(_event("refund.basis", outage.id, now, _refund_body(pack, basis)))
+        memory = replace(
+            memory,
+            refunded=memory.refunded | {outage.id},
+            refunds={**memory.refunds, outage.id: basis},
+        )
+    return memory
+
+
+def _tell(
+    memory: Compliance, site: Site, outage: OutageFacts, duty: Duty, now: Instant, found: list[Event]
+) -> Compliance:
+    subject = f"{outage.id}:{duty.id}"
+    told = memory.told.get(subject)
+    if told == CLOSED:
+        return memory
+    if _is_fulfilled(duty, outage):
+        body: dict[str, Plain] = {"clause": duty.clause, "by": "heat_back", "in_time": _in_time(duty, outage)}
+        found.append(_event("duty.closed", subject, now, body))
+        return replace(memory, told={**memory.told, subject: CLOSED})
+    if duty.state.value == told or duty.state not in _TOLD:
+        return memory
+    found.append(_event(_TOLD[duty.state], subject, now, _duty_body(site, outage, duty)))
+    return replace(memory, told={**memory.told, subject: duty.state.value})
+
+
+def _is_fulfilled(duty: Duty, outage: OutageFacts) -> bool:
+    """Heat back fulfils the duty to restore it. That a notice was given, only a person can say."""
+    return outage.ended_at is not None and duty.recipient == "recipient.operator"
+
+
+def _in_time(duty: Duty, outage: OutageFacts) -> bool | None:
+    if duty.due is None or outage.ended_at is None:
+        return None
+    return outage.ended_at <= duty.due
+
+
+def _duty_body(site: Site, outage: OutageFacts, duty: Duty) -> dict[str, Plain]:
+    circuit = site.circuit(outage.circuit)
+    return {
+        "clause": duty.clause,
+        "words": duty.words,
+        "action": duty.action,
+        "recipient": duty.recipient,
+        "urgency": duty.urgency,
+        "raised_by": duty.raised_by.value,
+        "opens_at": duty.opens_at,
+        "due": duty.due,
+        "contents": list(duty.contents),
+        "missing": list(duty.missing),
+        "cause": outage.cause.value,
+        "area": circuit.area.model_dump(),
+        "dwellings": circuit.dwellings,
+    }
+
+
+def _classify(
+    memory: Compliance, pack: Pack, outage: OutageFacts, now: Instant, found: list[Event]
+) -> Compliance:
+    """The repair class, said when it is first known and whenever it changes."""
+    verdict = repair_class(pack, outage, now.wall)
+    stands = verdict.key or verdict.at_least
+    if stands is None or memory.classes.get(outage.id) == stands:
+        return memory
+    body: dict[str, Plain] = {
+        "class": verdict.key,
+        "at_least": verdict.at_least,
+        "clause": verdict.clause,
+        "due": verdict.due,
+        "forced": verdict.forced,
+        "missing": list(verdict.missing),
+    }
+    found.append(_event("repair.class", outage.id, now, body))
+    return replace(memory, classes={**memory.classes, outage.id: stands})
+
+
+def _refund_body(pack: Pack, basis: RefundBasis) -> dict[str, Plain]:
+    return {
+        "pack": pack.id,
+        "kind": basis.kind.value,
+        "reason": basis.reason,
+        "clauses": list(basis.clauses),
+        "quantity": basis.quantity,
+        "unit": basis.unit,
+        "share": basis.share,
+        "exemption": basis.exemption,
+        "missing": list(basis.missing),
+        "evidence": dict(basis.evidence),
+    }
+
+
+def _event(kind: str, subject: str, now: Instant, body: Mapping[str, Plain]) -> Event:
+    return Event(kind, subject, now.wall, now.wall, body)
+
+
+def restore(rows: Iterable[Mapping[str, Plain]], pack: Pack) -> Compliance:
+    """What had been said before a restart, from the newest row of each outage, duty and refund subject."""
+    memory = Compliance()
+    for row in rows:
+        kind, subject, body = str(row["kind"]), str(row["subject"]), row["body"]
+        if kind == "duty.closed":
+            memory = replace(memory, told={**memory.told, subject: CLOSED})
+        elif kind in _STATES:
+            memory = replace(memory, told={**memory.told, subject: _STATES[kind].value})
+        elif kind == "refund.basis":
+            memory = replace(memory, refunded=memory.refunded | {subject})
+        elif kind == "repair.class" and isinstance(body, Mapping):
+            stands = body.get("class") or body.get("at_least")
+            memory = replace(memory, classes={**memory.classes, subject: str(stands)})
+        elif kind == "outage.ended" and isinstance(body, Mapping):
+            facts = _ended(body)
+            memory = replace(memory, facts={**memory.facts, facts.id: facts})
+    ended = memory.facts.values()
+    return replace(memory, refunds={one.id: refund_basis(pack, one) for one in ended})
+
+
+def _ended(body: Mapping[str, Plain]) -> OutageFacts:
+    def number(key: str) -> float:
+        return float(str(body[key]))
+
+    return OutageFacts(
+        str(body["id"]),
+        str(body["circuit"]),
+        number("lost_at"),
+        number("detected_at"),
+        cause=Cause(str(body["cause"])),
+        ended_at=number("ended_at"),
+    )

@@ -1,0 +1,155 @@
+"""THE loop: freeze, decide, judge, journal, write, publish; the watchdog is fed last, if all went well.
+
+One step a period on absolute monotonic deadlines. A missed deadline is skipped and counted, not made up for.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgpack
+
+from edge.acquisition import BusWorker
+from edge.clock import Clock, Instant
+from edge.compliance import Compliance, follow, new_day
+from edge.control.decide import Decision, decide
+from edge.control.state import ControlState, to_plain
+from edge.events.facts import Limits
+from edge.events.watch import Judgement, WatchState, judge
+from edge.image import Inbox, ProcessImage
+from edge.outputs import Outputs
+from edge.recorder import Recorder
+from edge.records import Event
+from edge.rules.model import Pack
+from edge.site import Site
+
+log = logging.getLogger(__name__)
+
+STATE_PERIOD_S = 60.0  # control state kept for a bumpless restart
+OVERRUN_REPORT_S = 3600.0  # overruns are counted always and recorded at most this often
+CONTROL_STATE = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Minds:
+    """What deciding and judging remember from one cycle to the next."""
+
+    control: ControlState
+    watch: WatchState
+    compliance: Compliance
+
+
+@dataclass(slots=True)
+class Pace:
+    """How well the cycle keeps time: steps done, deadlines missed, the longest step in s."""
+
+    steps: int = 0
+    missed: int = 0
+    longest_s: float = 0.0
+    reported_missed: int = 0
+    reported_at: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One finished cycle, for whoever shows it."""
+
+    image: ProcessImage
+    decision: Decision
+    judgement: Judgement
+    compliance: Compliance
+
+
+@dataclass(slots=True)
+class Cycle:
+    """The heart of the service. `publish` is told of every finished step, `alive` after it."""
+
+    site: Site
+    pack: Pack
+    limits: Limits
+    inbox: Inbox
+    workers: Sequence[BusWorker]
+    recorder: Recorder
+    clock: Clock
+    minds: Minds
+    publish: Callable[[Outcome], None]
+    alive: Callable[[], None]
+    pace: Pace = field(default_factory=Pace)
+    outputs: Outputs = field(init=False)
+    _routes: Mapping[str, BusWorker] = field(init=False)
+    _snapshot_at: float = -math.inf
+    _state_at: float = -math.inf
+
+    def __post_init__(self) -> None:
+        self._routes = {point: worker for worker in self.workers for point in worker.outputs}
+        self.outputs = Outputs({f"{c.id}.valve_setpoint": c.valve.renew_s for c in self.site.circuits})
+
+    async def run(self) -> None:
+        """Step until cancelled."""
+        period = self.site.site.cycle_s
+        deadline = self.clock.now().monotonic + period
+        while True:
+            await self.clock.sleep_until(deadline)
+            await self.step(self.clock.now())
+            deadline = self._next(deadline, period)
+
+    def _next(self, deadline: float, period: float) -> float:
+        """The next deadline in the future; those already past are missed."""
+        now = self.clock.now().monotonic
+        self.pace.longest_s = max(self.pace.longest_s, now - deadline)
+        missed = max(0, math.floor((now - deadline) / period))
+        self.pace.missed += missed
+        return deadline + (1 + missed) * period
+
+    async def step(self, now: Instant) -> None:
+        """One cycle at `now`."""
+        image = self.inbox.freeze(now)
+        compliance = new_day(self.minds.compliance, self.pack, now)
+        decision = decide(self.minds.control, image, self.site, compliance.heating, now)
+        judgement = judge(self.minds.watch, image, decision.views, self.site, self.limits, now)
+        compliance, duties = follow(
+            compliance, self.pack, self.site, judgement.outages, judgement.events, now
+        )
+        self.minds = Minds(decision.state, judgement.state, compliance)
+        events = [*self._bus_events(), *decision.events, *judgement.events, *duties, *self._overruns(now)]
+        await self._record_and_write(decision, events, image)
+        self.pace.steps += 1
+        self.publish(Outcome(image, decision, judgement, compliance))
+        self.alive()
+
+    async def _record_and_write(self, decision: Decision, events: list[Event], image: ProcessImage) -> None:
+        """The intent first, then the field."""
+        now = image.now
+        routed = [command for command in decision.commands if command.point in self._routes]
+        await self.recorder.record([*events, *self.outputs.intents(routed, now)], now)
+        for worker in self.workers:
+            self.outputs.forget(worker.failed)
+        for command in self.outputs.due(routed, now):
+            self._routes[command.point].submit(command)
+        await self._keep(decision, image)
+
+    async def _keep(self, decision: Decision, image: ProcessImage) -> None:
+        now = image.now.monotonic
+        if now - self._snapshot_at >= self.site.recording.snapshot_s:
+            self._snapshot_at = now
+            await self.recorder.snapshot(image, decision.views)
+        if now - self._state_at >= STATE_PERIOD_S:
+            self._state_at = now
+            await self.recorder.keep_state(CONTROL_STATE, msgpack.packb(to_plain(decision.state)))
+
+    def _bus_events(self) -> list[Event]:
+        return [event for worker in self.workers for event in worker.drain_events()]
+
+    def _overruns(self, now: Instant) -> list[Event]:
+        pace = self.pace
+        if pace.missed == pace.reported_missed or now.monotonic - pace.reported_at < OVERRUN_REPORT_S:
+            return []
+        body = {
+            "missed": pace.missed - pace.reported_missed,
+            "steps": pace.steps,
+            "longest_s": pace.longest_s,
+        }
+        self.pace = replace(pace, reported_missed=pace.missed, reported_at=now.monotonic, longest_s=0.0)
+        log.warning("cycle overrun", extra=body)
+        return [Event("service.overrun", "station", now.wall, now.wall, body)]

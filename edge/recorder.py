@@ -1,0 +1,90 @@
+"""Hands events to the journal and snapshots to the history, and keeps control going when either fails.
+
+An event that could not be stored waits here, in order, and is tried again in the next cycle; what waits is
+bounded, and what had to be given up is counted and said as soon as the journal takes rows again.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from drivers import Reading, Unit
+from edge.chain import Entry
+from edge.clock import Instant
+from edge.history import History, HistoryError
+from edge.image import ProcessImage
+from edge.journal import Journal, JournalError
+from edge.records import CircuitView, Event
+
+log = logging.getLogger(__name__)
+
+WAITING_LIMIT = 10_000  # events; about a day of a busy station
+TAIL = 20  # newest events kept for whoever looks
+
+
+class Recorder:
+    """`failing` is True while the journal takes nothing; `seq` is the last row it acknowledged."""
+
+    def __init__(self, journal: Journal, history: History) -> None:
+        self._journal = journal
+        self._history = history
+        self._waiting: list[Entry] = []
+        self._given_up = 0
+        self.failing = False
+        self.seq = 0
+        self.tail: deque[Event] = deque(maxlen=TAIL)
+
+    async def record(self, events: Iterable[Event], now: Instant) -> None:
+        """Store events durably, or keep them for the next call; returns either way."""
+        events = tuple(events)
+        self.tail.extend(events)
+        self._waiting += [Entry.of(event) for event in events]
+        if not self._waiting:
+            return
+        entries = self._waiting if not self._given_up else [self._confession(now), *self._waiting]
+        try:
+            self.seq = await self._journal.append(entries, now)
+        except JournalError as error:
+            self._keep(error)
+        else:
+            self._waiting, self._given_up, self.failing = [], 0, False
+
+    def _confession(self, now: Instant) -> Entry:
+        body = {"events": self._given_up}
+        return Entry.of(Event("journal.given_up", "station", now.wall, now.wall, body))
+
+    def _keep(self, error: JournalError) -> None:
+        if not self.failing:
+            log.error("the journal takes no rows", extra={"error": str(error)})
+        self.failing = True
+        surplus = len(self._waiting) - WAITING_LIMIT
+        if surplus > 0:
+            self._given_up += surplus
+            del self._waiting[:surplus]
+
+    async def snapshot(self, image: ProcessImage, views: Mapping[str, CircuitView]) -> None:
+        """Write all points, with what control made of them, to the history; a failure is logged, no more."""
+        try:
+            await self._history.append(
+                int(image.now.wall * 1e9), {**image.readings, **made(views, image.now.wall)}
+            )
+        except HistoryError as error:
+            log.warning("snapshot not stored", extra={"error": str(error)})
+
+    async def keep_state(self, key: str, blob: bytes) -> None:
+        """Keep a small state for the next start; a failure costs smoothness then, nothing now."""
+        try:
+            await self._history.put_state(key, blob)
+        except HistoryError as error:
+            log.warning("state not stored", extra={"key": key, "error": str(error)})
+
+
+def made(views: Mapping[str, CircuitView], wall: float) -> dict[str, Reading]:
+    """What control made, as readings: `<circuit>.setpoint` (degC), `<circuit>.valve_command` (%)."""
+    found: dict[str, Reading] = {}
+    for circuit, view in views.items():
+        if view.setpoint_c is not None:
+            found[f"{circuit}.setpoint"] = Reading.good(view.setpoint_c, Unit.CELSIUS, wall)
+        if view.valve_percent is not None:
+            found[f"{circuit}.valve_command"] = Reading.good(view.valve_percent, Unit.PERCENT, wall)
+    return found

@@ -1,0 +1,240 @@
+"""Composition root: puts the rooms of the house together, runs them in one TaskGroup, ends them in order.
+
+Every adapter is a defaulted argument, so that a test or a bench can hand in its own. No logic of its own.
+"""
+
+import asyncio
+import hashlib
+import logging
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import msgpack
+
+from drivers import Bus, DeviceSetting, Driver, open_driver
+from edge import compliance, status
+from edge.acquisition import BusWorker, PolledDevice
+from edge.assembly import age_limits, bus_setting, device_setting
+from edge.check import Loaded, load
+from edge.clock import Clock, SystemClock
+from edge.control.state import ControlState, from_plain, initial
+from edge.cycle import CONTROL_STATE, Cycle, Minds, Outcome
+from edge.events.facts import Limits
+from edge.events.watch import restore
+from edge.history import History, HistoryError
+from edge.image import Inbox
+from edge.journal import Journal, Row
+from edge.loading import SiteError
+from edge.notify import Notifier
+from edge.recorder import Recorder
+from edge.records import Event, Plain
+from edge.rules.civil import local_day
+from edge.upstream import Upstream, UpstreamStatus
+
+log = logging.getLogger(__name__)
+
+OpenDriver = Callable[[Bus, Sequence[DeviceSetting], Callable[[], float]], Driver]
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the service finds its site and keeps what it must remember."""
+
+    site: Path
+    data: Path
+    status: Path
+
+    @property
+    def last_good(self) -> Path:
+        """The copy of the last site file that passed every check."""
+        return self.data / "site.last-good.toml"
+
+
+def load_or_fall_back(paths: Paths, clock: Clock) -> tuple[Loaded, SiteError | None]:
+    """The site; when it is faulty the last good one with the error. SiteError when there is neither.
+
+    A wrong configuration never stops a running plant (design, invariant 9).
+    """
+    today = local_day(clock.now().wall)
+    try:
+        loaded = load(paths.site, today)
+    except SiteError as error:
+        if not paths.last_good.exists():
+            raise
+        return load(paths.last_good, today), error
+    shutil.copyfile(paths.site, paths.last_good)
+    return loaded, None
+
+
+async def serve(
+    paths: Paths,
+    clock: Clock | None = None,
+    opener: OpenDriver = open_driver,
+    notifier: Notifier | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run until SIGTERM, SIGINT or `stop`. SiteError when no usable site exists; a task that dies ends us."""
+    clock = clock if clock is not None else SystemClock()
+    notifier = notifier if notifier is not None else Notifier()
+    stop = stop if stop is not None else _on_signals()
+    paths.data.mkdir(parents=True, exist_ok=True)
+    loaded, rejected = load_or_fall_back(paths, clock)
+    limit = loaded.site.recording.history_mib << 20
+    async with AsyncExitStack() as stack:
+        stack.callback(notifier.close)
+        journal = await stack.enter_async_context(await Journal.open(paths.data / "journal.sqlite", clock))
+        history = await stack.enter_async_context(await History.open(paths.data / "history.sqlite", limit))
+        service = _Service(loaded, paths, clock, notifier, journal, history)
+        await service.begin(rejected)
+        await service.run(opener, stop)
+        await service.end()
+
+
+def _on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+class _Service:
+    """One run of the service, from the first row it records to the last."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        paths: Paths,
+        clock: Clock,
+        notifier: Notifier,
+        journal: Journal,
+        history: History,
+    ) -> None:
+        self._loaded = loaded
+        self._paths = paths
+        self._clock = clock
+        self._notifier = notifier
+        self._journal = journal
+        self._history = history
+        self._recorder = Recorder(journal, history)
+        self._status_due = 0.0
+        head_end = loaded.site.upstream
+        gateway = loaded.site.site.gateway
+        self._upstream = None if head_end is None else Upstream(head_end, gateway, journal, history)
+
+    async def begin(self, rejected: SiteError | None) -> None:
+        """Record that we started, and on which configuration."""
+        digest = hashlib.sha256(self._paths.last_good.read_bytes()).hexdigest()
+        await self._record(
+            "service.started", {"version": version("substation-edge"), "boot": self._clock.boot_id}
+        )
+        await self._record("config.loaded", {"sha256": digest, "pack": self._loaded.pack.id})
+        if rejected is not None:
+            faults: list[Plain] = [f"{p.key}: {p.code}" for p in rejected.problems]
+            log.error("site file rejected, running on the last good one", extra={"faults": faults})
+            await self._record("config.rejected", {"file": str(self._paths.site), "faults": faults})
+
+    async def end(self) -> None:
+        """Record that we stopped because we were asked to."""
+        await self._record("service.stopped", {"why": "asked"})
+
+    async def _record(self, kind: str, body: dict[str, Plain]) -> None:
+        now = self._clock.now()
+        await self._recorder.record([Event(kind, "station", now.wall, now.wall, body)], now)
+
+    async def run(self, opener: OpenDriver, stop: asyncio.Event) -> None:
+        """All tasks, until `stop`."""
+        workers = self._workers(opener)
+        cycle = self._cycle(workers, await self._remember())
+        jobs = {f"bus {worker.id}": worker.run for worker in workers} | {"cycle": cycle.run}
+        if self._upstream is not None:
+            jobs["upstream"] = self._upstream.run
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job(), name=name) for name, job in jobs.items()]
+            await stop.wait()
+            self._notifier.tell("STOPPING=1")
+            for task in tasks:
+                task.cancel()
+
+    def _upstream_status(self) -> UpstreamStatus | None:
+        return None if self._upstream is None else self._upstream.status
+
+    def _workers(self, opener: OpenDriver) -> list[BusWorker]:
+        site, clock = self._loaded.site, self._clock
+        self._inbox = Inbox(age_limits(site, clock.speed), clock.now())
+        return [self._worker(bus.id, bus_setting(bus), opener) for bus in site.buses]
+
+    def _worker(self, bus_id: str, setting: Bus, opener: OpenDriver) -> BusWorker:
+        fitted = [each for each in self._loaded.devices if each.setting.bus == bus_id]
+        driver = opener(setting, [device_setting(each) for each in fitted], lambda: self._clock.now().wall)
+        due = self._clock.now().monotonic
+        devices = [
+            PolledDevice(each.setting.id, each.inputs, each.setting.period_s, due)
+            for each in fitted
+            if each.inputs
+        ]
+        outputs = {point.name: point for each in fitted for point in each.outputs}
+        return BusWorker(bus_id, driver, devices, outputs, self._inbox, self._clock)
+
+    def _cycle(self, workers: list[BusWorker], minds: Minds) -> Cycle:
+        devices = [device for worker in workers for device in worker.devices]
+        room = self._loaded.pack.room
+        limits = Limits(room_minimum_c=None if room is None else room.threshold_c)
+
+        def publish(outcome: Outcome) -> None:
+            self._publish(cycle, devices, outcome)
+
+        cycle = Cycle(
+            self._loaded.site,
+            self._loaded.pack,
+            limits,
+            self._inbox,
+            workers,
+            self._recorder,
+            self._clock,
+            minds,
+            publish,
+            self._alive,
+        )
+        return cycle
+
+    def _alive(self) -> None:
+        self._notifier.tell("READY=1\nWATCHDOG=1")
+
+    def _publish(self, cycle: Cycle, devices: list[PolledDevice], outcome: Outcome) -> None:
+        """Once a second of real time."""
+        now = outcome.image.now.monotonic
+        if now < self._status_due:
+            return
+        self._status_due = now + self._clock.speed
+        shown = status.document(
+            self._loaded.site, outcome, cycle.pace, devices, self._recorder.tail, self._upstream_status()
+        )
+        status.write(self._paths.status, shown)
+
+    async def _remember(self) -> Minds:
+        """What the last run left: control state in the history, alarms, outages and duties in the journal."""
+        rows = [*await self._journal.latest("alarm."), *await self._journal.latest("outage.")]
+        watch = restore([_plain(row) for row in rows])
+        rows += [row for kind in ("duty.", "refund.", "repair.") for row in await self._journal.latest(kind)]
+        said = compliance.restore([_plain(row) for row in rows], self._loaded.pack)
+        return Minds(await self._control_state(), watch, said)
+
+    async def _control_state(self) -> ControlState:
+        try:
+            blob = await self._history.get_state(CONTROL_STATE)
+        except HistoryError as error:
+            log.warning("control state not restored", extra={"error": str(error)})
+            blob = None
+        if blob is None:
+            return initial(self._loaded.site)
+        return from_plain(msgpack.unpackb(blob), self._loaded.site, self._clock.now())
+
+
+def _plain(row: Row) -> dict[str, Plain]:
+    return {"kind": row.kind, "subject": row.subject, "body": msgpack.unpackb(row.body)}

@@ -1,0 +1,142 @@
+"""The status document: what a viewer may know of the service, as plain data, and the file it is kept in.
+
+Keys and values, units and qualities: no language, no logic. `edge.watch` draws it.
+"""
+
+import json
+import os
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drivers import Reading
+from edge.acquisition import PolledDevice
+from edge.compliance import Compliance
+from edge.cycle import Outcome, Pace
+from edge.records import CircuitView, Event
+from edge.rules.duties import Duty
+from edge.rules.facts import OutageFacts
+from edge.rules.refund import RefundBasis
+from edge.site import Site
+from edge.upstream import UpstreamStatus
+
+VERSION = 1
+Document = dict[str, Any]
+
+
+def _reading(reading: Reading) -> Document:
+    return {
+        "value": None if reading.value is None else round(reading.value, 3),
+        "unit": reading.unit.value,
+        "quality": reading.quality.name.lower(),
+        "reason": reading.reason.value,
+    }
+
+
+def _view(view: CircuitView) -> Document:
+    return {
+        "heating": view.heating,
+        "ready": view.ready,
+        "setpoint_c": view.setpoint_c,
+        "outdoor_c": view.outdoor_c,
+        "valve_percent": view.valve_percent,
+        "holder": view.holder.name.lower(),
+        "limited_by": view.limited_by,
+    }
+
+
+def document(
+    site: Site, outcome: Outcome, pace: Pace, devices: list[PolledDevice], tail: deque[Event]
+) -> Document:
+    """The present status. `tail` holds the newest recorded events, oldest first."""
+    image = outcome.image
+    return {
+        "version": VERSION,
+        "gateway": site.site.gateway,
+        "name": site.site.name.model_dump(),
+        "wall": image.now.wall,
+        "clock": image.now.state.value,
+        "circuits": [
+            {"id": c.id, "name": c.name.model_dump(), **_view(outcome.decision.views[c.id])}
+            for c in site.circuits
+        ],
+        "readings": {name: _reading(reading) for name, reading in image.readings.items()},
+        "alarms": [
+            {"key": a.key, "where": a.where, "priority": a.priority, "occurred": a.occurred}
+            for a in outcome.judgement.alarms
+        ],
+        "compliance": _compliance(outcome.compliance, site.regulation.pack),
+        "pace": {"steps": pace.steps, "missed": pace.missed},
+        "devices": [
+            {"id": d.id, "lost": d.lost, "reads": d.reads, "errors": d.errors, "error": d.last_error}
+            for d in devices
+        ],
+        "upstream": None if upstream is None else _upstream(upstream),
+        "tail": [{"kind": e.kind, "subject": e.subject, "detected": e.detected} for e in tail],
+    }
+
+
+def _upstream(found: UpstreamStatus) -> Document:
+    streams = {
+        name: {"sent": s.sent, "receipted": s.receipted, "problem": s.problem}
+        for name, s in found.streams.items()
+    }
+    return {"connected": found.connected, "refused": found.refused, "streams": streams}
+
+
+def _compliance(found: Compliance, pack_id: str) -> Document:
+    return {
+        "pack": pack_id,
+        "phase": found.phase.value,
+        "outages": [_outage(facts) for facts in found.facts.values()],
+        "duties": [
+            _duty(outage, duty, found.told.get(f"{outage}:{duty.id}", "pending"))
+            for outage, duties in found.duties.items()
+            for duty in duties
+        ],
+        "refunds": [_refund(basis) for basis in found.refunds.values()],
+    }
+
+
+def _outage(facts: OutageFacts) -> Document:
+    return {
+        "id": facts.id,
+        "circuit": facts.circuit,
+        "lost_at": facts.lost_at,
+        "detected_at": facts.detected_at,
+        "ended_at": facts.ended_at,
+        "cause": facts.cause.value,
+    }
+
+
+def _duty(outage: str, duty: Duty, state: str) -> Document:
+    return {
+        "outage": outage,
+        "clause": duty.clause,
+        "action": duty.action,
+        "recipient": duty.recipient,
+        "urgency": duty.urgency,
+        "due": duty.due,
+        "state": state,
+    }
+
+
+def _refund(basis: RefundBasis) -> Document:
+    return {
+        "outage": basis.outage,
+        "kind": basis.kind.value,
+        "reason": basis.reason,
+        "clauses": list(basis.clauses),
+        "quantity": basis.quantity,
+        "unit": basis.unit,
+        "share": basis.share,
+    }
+
+
+def write(path: Path, status: Mapping[str, Any]) -> None:
+    """Replace the file in one step, so that a reader never sees half of it. No fsync: it lives in memory."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(status, ensure_ascii=False), encoding="utf-8")
+    new.chmod(0o644)
+    os.replace(new, path)

@@ -1,0 +1,278 @@
+"""The live view: draws the status document in a terminal of 80 x 24. Reads a file, writes nothing.
+
+A client without logic of its own, in the words of the catalogue. A value that is not GOOD is never shown as
+a plain number, and a document that has gone old says so.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from edge.clock import SystemClock
+from edge.texts import Texts
+
+Document = Mapping[str, Any]
+
+OLD_S = 5.0  # the service renews the document every second
+_REFRESH_S = 0.5
+_LOCAL = ZoneInfo("Asia/Shanghai")
+_STYLE = {"good": "", "uncertain": "yellow", "bad": "bold red"}
+_DUTY_STYLE = {"open": "", "due_soon": "yellow", "overdue": "bold red"}
+_MOST_DUTIES, _MOST_ALARMS, _MOST_ROWS = 5, 4, 4
+
+
+def watch(path: Path, texts: Texts, once: bool = False) -> int:
+    """Draw until interrupted; with `once` a single picture. 2 when there is no document to draw."""
+    console = Console()
+    if once:
+        document = _read(path)
+        if document is None:
+            print(texts("view.none", file=path), file=sys.stderr)
+            return 2
+        console.print(picture(document, texts, _age(path)))
+        return 0
+    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        while True:
+            document = _read(path)
+            waiting = Text(texts("view.none", file=path))
+            live.update(waiting if document is None else picture(document, texts, _age(path)), refresh=True)
+            time.sleep(_REFRESH_S)
+
+
+def _read(path: Path) -> Document | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _age(path: Path) -> float:
+    """Seconds since the service last wrote, by the file system's clock."""
+    try:
+        return max(0.0, SystemClock().now().wall - os.stat(path).st_mtime)
+    except OSError:
+        return float("inf")
+
+
+def clock_text(wall: float) -> str:
+    """Local date and time of the station."""
+    return datetime.fromtimestamp(wall, UTC).astimezone(_LOCAL).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _hour(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).astimezone(_LOCAL).strftime("%m-%d %H:%M")
+
+
+def picture(document: Document, texts: Texts, age_s: float) -> RenderableType:
+    """The whole screen."""
+    parts: list[RenderableType] = [_title(document, texts, age_s), _circuits(document, texts)]
+    parts += [_station(document, texts), _rooms(document, texts)]
+    parts += _outages(document, texts)
+    parts += _alarms(document, texts)
+    parts += _journal(document, texts)
+    parts += [_upstream(document, texts)]
+    return Group(*parts)
+
+
+def _title(document: Document, texts: Texts, age_s: float) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"{document['name'][texts.language]} ", style="bold")
+    line.append(f" {document['gateway']}  {clock_text(document['wall'])}  ")
+    line.append(texts(f"phase.season.{document['compliance']['phase']}"), style="cyan")
+    if age_s > OLD_S:
+        line.append("  " + texts("view.old", seconds=f"{age_s:.0f}"), style="bold white on red")
+    return line
+
+
+def _number(document: Document, texts: Texts, point: str, digits: int = 1) -> Text:
+    """A reading as text: number, or in red why there is none."""
+    reading = document["readings"].get(point)
+    if reading is None:
+        return Text("-", style="dim")
+    if reading["value"] is None:
+        return Text(texts(f"bad.{reading['reason']}"), style=_STYLE["bad"])
+    mark = "" if reading["quality"] == "good" else "?"
+    return Text(f"{reading['value']:.{digits}f}{mark}", style=_STYLE[reading["quality"]])
+
+
+def _plain(value: float | None, digits: int = 1) -> Text:
+    return Text("-" if value is None else f"{value:.{digits}f}")
+
+
+_CIRCUIT_COLUMNS = (
+    ("word.circuit", ""),
+    ("word.setpoint", "°C"),
+    ("word.supply", "°C"),
+    ("word.return", "°C"),
+    ("word.valve", "%"),
+    ("word.pump", "Hz"),
+    ("word.power", "kW"),
+    ("word.pressure", "bar"),
+    ("word.mode", ""),
+)
+
+
+def _circuits(document: Document, texts: Texts) -> Table:
+    table = Table(box=None, pad_edge=False, expand=True, header_style="bold", padding=(0, 1, 0, 0))
+    for key, unit in _CIRCUIT_COLUMNS:
+        table.add_column(
+            f"{texts(key)} {unit}".strip(), justify="left" if not unit else "right", overflow="fold"
+        )
+    for circuit in document["circuits"]:
+        name = circuit["id"]
+        table.add_row(
+            circuit["name"][texts.language],
+            _plain(circuit["setpoint_c"]),
+            _number(document, texts, f"{name}.secondary_supply_temperature"),
+            _number(document, texts, f"{name}.secondary_return_temperature"),
+            _number(document, texts, f"{name}.valve_position"),
+            _number(document, texts, f"{name}.pump_1.frequency"),
+            _number(document, texts, f"{name}.heat_power", 0),
+            _number(document, texts, f"{name}.secondary_return_pressure", 2),
+            _mode(circuit, texts),
+        )
+    return table
+
+
+def _mode(circuit: Document, texts: Texts) -> Text:
+    if circuit["limited_by"]:
+        return Text(texts(circuit["limited_by"]), style="yellow")
+    return Text(
+        texts(f"holder.{circuit['holder']}"), style="" if circuit["holder"] == "automatic" else "yellow"
+    )
+
+
+def _station(document: Document, texts: Texts) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis", style="")
+    for key, point, digits, unit in (
+        ("word.outdoor", "station.outdoor_temperature", 1, "°C"),
+        ("word.primary_supply", "station.primary_supply_temperature", 1, "°C"),
+        ("word.differential_pressure", "station.primary_differential_pressure", 2, "bar"),
+        ("word.tank_level", "station.tank_level", 2, "m"),
+    ):
+        line.append(f"{texts(key)} ", style="dim").append(_number(document, texts, point, digits)).append(
+            f" {unit}  "
+        )
+    line.append(f"{texts('word.mains')} ", style="dim").append(_state(document, texts, "station.mains_power"))
+    return line
+
+
+def _state(document: Document, texts: Texts, point: str) -> Text:
+    reading = document["readings"].get(point)
+    if reading is None or reading["value"] is None:
+        return Text(texts("state.unknown"), style="yellow")
+    return Text(texts("state.on")) if reading["value"] else Text(texts("state.off"), style="bold red")
+
+
+def _rooms(document: Document, texts: Texts) -> Text:
+    line = Text(f"{texts('live.rooms')} °C  ", style="dim", no_wrap=True, overflow="ellipsis")
+    for point in sorted(document["readings"]):
+        if point.startswith("room."):
+            line.append(f"{point.split('.')[1]} ", style="dim").append(
+                _number(document, texts, point)
+            ).append("  ")
+    return line
+
+
+def _heading(texts: Texts, key: str, style: str = "bold") -> Text:
+    return Text(f"── {texts(key)} ", style=style)
+
+
+def _circuit_name(document: Document, texts: Texts, circuit: str) -> str:
+    for each in document["circuits"]:
+        if each["id"] == circuit:
+            return str(each["name"][texts.language])
+    return circuit
+
+
+def _outages(document: Document, texts: Texts) -> Iterable[RenderableType]:
+    found = document["compliance"]
+    if not found["outages"] and not found["duties"]:
+        return
+    yield _heading(
+        texts, "live.outages", "bold red" if any(o["ended_at"] is None for o in found["outages"]) else "bold"
+    )
+    for outage in found["outages"]:
+        yield _outage(document, texts, outage, found["refunds"])
+    duties = found["duties"]
+    for duty in duties[:_MOST_DUTIES]:
+        yield _duty(texts, duty)
+    if len(duties) > _MOST_DUTIES:
+        yield Text(texts("view.more", count=len(duties) - _MOST_DUTIES), style="dim")
+
+
+def _outage(document: Document, texts: Texts, outage: Document, refunds: Iterable[Document]) -> Text:
+    name = _circuit_name(document, texts, outage["circuit"])
+    line = Text(f"{name}: {texts('outage.cause')} {texts('cause.' + outage['cause'])}, ", overflow="fold")
+    line.append(f"{texts('outage.lost_at')} {_hour(outage['lost_at'])}, ")
+    if outage["ended_at"] is None:
+        line.append(f"{texts('outage.detected_at')} {_hour(outage['detected_at'])}")
+    else:
+        line.append(f"{texts('outage.ended_at')} {_hour(outage['ended_at'])}")
+    for refund in refunds:
+        if refund["outage"] == outage["id"]:
+            line.append(f"; {texts('refund.basis')}: {refund['text'][texts.language]} [{refund['clause']}]")
+    return line
+
+
+def _duty(texts: Texts, duty: Document) -> Text:
+    line = Text("  ", no_wrap=True, overflow="ellipsis")
+    line.append(f"[{duty['clause']}] {duty['title'][texts.language]} ")
+    due = texts("view.at_once") if duty["due"] is None else _hour(duty["due"])
+    line.append(f"→ {due} ", style="bold")
+    line.append(texts(f"view.duty.{duty['state']}"), style=_DUTY_STYLE.get(duty["state"], ""))
+    return line
+
+
+def _alarms(document: Document, texts: Texts) -> Iterable[RenderableType]:
+    alarms = document["alarms"]
+    if not alarms:
+        yield Text(f"── {texts('live.no_alarms')}", style="dim")
+        return
+    yield _heading(texts, "live.alarms", "bold yellow")
+    for alarm in alarms[:_MOST_ALARMS]:
+        name = _circuit_name(document, texts, alarm["where"])
+        line = Text(
+            f"  {_hour(alarm['occurred'])} {name}: {texts('alarm.' + alarm['key'])}", overflow="ellipsis"
+        )
+        line.no_wrap = True
+        line.stylize("bold red" if alarm["priority"] == 1 else "yellow")
+        yield line
+    if len(alarms) > _MOST_ALARMS:
+        yield Text("  " + texts("view.more", count=len(alarms) - _MOST_ALARMS), style="dim")
+
+
+def _journal(document: Document, texts: Texts) -> Iterable[RenderableType]:
+    yield _heading(texts, "live.journal")
+    for row in document["tail"][-_MOST_ROWS:]:
+        kind = texts(f"kind.{row['kind']}")
+        line = Text(f"  {_hour(row['detected'])} {kind}  {row['subject']}", no_wrap=True, overflow="ellipsis")
+        yield line
+
+
+def _upstream(document: Document, texts: Texts) -> Text:
+    line = Text(f"── {texts('live.upstream')} ", style="bold", no_wrap=True, overflow="ellipsis")
+    found = document.get("upstream")
+    if found is None:
+        return line.append(texts("upstream.off"), style="dim")
+    connected = "upstream.connected" if found["connected"] else "upstream.disconnected"
+    line.append(texts(connected), style="green" if found["connected"] else "bold red")
+    for stream, state in found["streams"].items():
+        line.append(
+            f"  {texts('view.stream.' + stream)} {texts('upstream.written')} {state['written']}"
+            f" {texts('upstream.receipted')} {state['receipted']}",
+            style="",
+        )
+    return line
