@@ -221,7 +221,7 @@ def follows(head: Head, row: Row) -> bool:
 def check(head: Head, row: Row) -> Fault | None:
     """What is wrong with `row` standing after `head`, or None."""
     if not follows(head, row):
-        return Fault(row.seq, "verify.missing", f"row {head.seq} is followed by {row.seq}")
+        return Fault(row.seq, "record.missing", f"row {head.seq} is followed by {row.seq}")
     return check_body(row) or check_link(head.hash, row)
 
 
@@ -229,14 +229,14 @@ def check_body(row: Row) -> Fault | None:
     """Does the body belong to its header?"""
     if hashlib.sha256(row.body).digest() == row.body_hash:
         return None
-    return Fault(row.seq, "verify.body", "the body is not the one that was recorded")
+    return Fault(row.seq, "record.body", "the body is not the one that was recorded")
 
 
 def check_link(prev: bytes, row: Row) -> Fault | None:
     """Does the header stand on the row before?"""
     if digest(prev, row) == row.hash:
         return None
-    return Fault(row.seq, "verify.link", "the row, or the one before it, is not the one that was recorded")
+    return Fault(row.seq, "record.link", "the row, or the one before it, is not the one that was recorded")
 
 
 def stands_on(row: Row) -> Head | None:

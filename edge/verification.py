@@ -31,7 +31,10 @@ Found: TypeAlias = "Row | Fault"
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a journal is worth: how many rows stand, the first and last seq and last hash of these, faults."""
+    """What a journal is worth: how many rows stand, the first and last of these, all faults.
+
+    `head` is the hash of the last row that stands (32 bytes); seqs are 0 when none does.
+    """
 
     rows: int
     first: int
@@ -51,8 +54,8 @@ def to_row(columns: tuple[Any, ...]) -> Found:
         return Row(*columns)
     seq = columns[0] if isinstance(columns[0], int) else 0
     if columns[-1] is None:
-        return Fault(seq, "verify.body_missing", "the row has no body")
-    return Fault(seq, "verify.unreadable", "a column has the wrong type")
+        return Fault(seq, "record.body_missing", "the row has no body")
+    return Fault(seq, "record.unreadable", "a column has the wrong type")
 
 
 def fetch(connection: apsw.Connection, after: int, limit: int) -> list[Found]:
@@ -97,7 +100,7 @@ class Scan:
             yield from self._walk(chunk)
 
     def _skip(self, error: BaseException) -> Generator[Found, None, bool]:
-        yield Fault(self._after + 1, "verify.unreadable", f"{type(error).__name__}: {error}")
+        yield Fault(self._after + 1, "record.unreadable", f"{type(error).__name__}: {error}")
         readable = _readable_after(self._connection, self._after)
         self._head = None
         self._size = _CHUNK
@@ -118,7 +121,7 @@ class Scan:
     def _row(self, row: Row) -> Iterator[Found]:
         head, self._head = self._head, row.head
         if head is not None and not follows(head, row):
-            yield Fault(row.seq, "verify.missing", f"row {head.seq} is followed by {row.seq}")
+            yield Fault(row.seq, "record.missing", f"row {head.seq} is followed by {row.seq}")
             head = None
         fault = check_body(row) if head is None else check(head, row)
         yield fault or row
@@ -165,14 +168,14 @@ def _structure(connection: apsw.Connection) -> Iterator[Fault]:
     except DAMAGE as error:
         said = [str(error)]
     if said != ["ok"]:
-        yield Fault(0, "verify.structure", "; ".join(said))
+        yield Fault(0, "record.structure", "; ".join(said))
 
 
 def _against_receipt(found: bytes | None, expected: Head) -> Iterator[Fault]:
     if found is None:
-        yield Fault(expected.seq, "verify.truncated", "a row that was receipted is not in the file")
+        yield Fault(expected.seq, "record.truncated", "a row that was receipted is not in the file")
     elif found != expected.hash:
-        yield Fault(expected.seq, "verify.receipt", "the row is not the one that was receipted")
+        yield Fault(expected.seq, "record.receipt", "the row is not the one that was receipted")
 
 
 class _Tally:
@@ -220,5 +223,5 @@ def verify(path: Path, expected: Head | None = None) -> Verification:
             for fault in _structure(connection):
                 tally.fault(fault)
     except DAMAGE as error:
-        tally.fault(Fault(0, "verify.unreadable", f"{type(error).__name__}: {error}"))
+        tally.fault(Fault(0, "record.unreadable", f"{type(error).__name__}: {error}"))
     return tally.result()

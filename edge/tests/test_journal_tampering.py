@@ -132,7 +132,7 @@ def test_an_edited_body_is_found_at_its_row(sound: Path, tmp_path: Path) -> None
             ),
             place,
         )
-        assert [(fault.seq, fault.what) for fault in found.faults] == [(place, "verify.body")]
+        assert [(fault.seq, fault.what) for fault in found.faults] == [(place, "record.body")]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_delete_insert_reorder_and_forgery_are_found_within_one_row(
 
 
 def test_a_deleted_first_row_is_found(sound: Path, tmp_path: Path) -> None:
-    assert [fault.what for fault in _after(sound, tmp_path, _delete, 1).faults] == ["verify.missing"]
+    assert [fault.what for fault in _after(sound, tmp_path, _delete, 1).faults] == ["record.missing"]
 
 
 def test_a_body_taken_away_is_found(sound: Path, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_body_taken_away_is_found(sound: Path, tmp_path: Path) -> None:
         lambda connection, seq: connection.execute("delete from bodies where seq = ?", (seq,)),
         77,
     )
-    assert [(fault.seq, fault.what) for fault in found.faults] == [(77, "verify.body_missing")]
+    assert [(fault.seq, fault.what) for fault in found.faults] == [(77, "record.body_missing")]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -169,7 +169,7 @@ def test_a_cut_tail_is_found_only_against_a_receipt(sound: Path, tmp_path: Path,
         connection.execute("delete from bodies where seq > ?", (place,))
     cut = tmp_path / "journal.db"
     assert verify(cut).ok
-    assert [fault.what for fault in verify(cut, receipt).faults] == ["verify.truncated"]
+    assert [fault.what for fault in verify(cut, receipt).faults] == ["record.truncated"]
 
 
 def test_a_history_written_anew_is_found_against_a_receipt(sound: Path, tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_history_written_anew_is_found_against_a_receipt(sound: Path, tmp_path
         _edit_with_its_hashes(connection, ROWS)
     receipt = Head(ROWS, verify(sound).head)
     assert verify(tmp_path / "journal.db").ok
-    assert [fault.what for fault in verify(tmp_path / "journal.db", receipt).faults] == ["verify.receipt"]
+    assert [fault.what for fault in verify(tmp_path / "journal.db", receipt).faults] == ["record.receipt"]
     assert verify(sound, receipt).ok
 
 

@@ -1,0 +1,173 @@
+"""A journal as text: JSON Lines for programs, CSV for a spreadsheet. Row by row, read-only, each checked.
+
+JSON Lines keep all that the hash was made from, so that the chain can be checked from them alone. CSV is for
+people: UTF-8 with a mark so that spreadsheets read Chinese, times in Beijing civil time (Asia/Shanghai).
+A row that does not verify is not shown as if it did: in its place stands what is wrong with it.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+from zoneinfo import ZoneInfo
+
+from edge.chain import Fault, Row
+from edge.texts import Texts
+from edge.verification import Found, Scan, opened
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+COLUMNS = (
+    "seq",
+    "time",
+    "clock",
+    "kind",
+    "what",
+    "subject",
+    "occurred",
+    "detected",
+    "details",
+    "hash",
+    "fault",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is run, not shown, by spreadsheets
+_TIMES = ("occurred", "detected")  # of the event itself; columns of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many rows were written whole, and how many faults in the place of rows."""
+
+    rows: int
+    faults: int
+
+
+def local(wall: object) -> str:
+    """Unix seconds as Beijing civil time, ISO 8601 to the millisecond; empty when it is no time."""
+    if isinstance(wall, bool) or not isinstance(wall, int | float):
+        return ""
+    try:
+        return datetime.fromtimestamp(wall, BEIJING).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _content(row: Row) -> dict[str, Any]:
+    """The body; a body that verifies but is no map came from another hand and is shown whole."""
+    content: object = row.content
+    return content if isinstance(content, dict) else {"body": content}
+
+
+def _json_row(row: Row) -> dict[str, Any]:
+    return {
+        "seq": row.seq,
+        "time": local(row.wall_ns / 1e9),
+        "boot_id": row.boot_id,
+        "boottime_ns": row.boottime_ns,
+        "wall_ns": row.wall_ns,
+        "clock_state": row.clock_state,
+        "kind": row.kind,
+        "subject": row.subject,
+        "body": _content(row),
+        "body_hash": row.body_hash.hex(),
+        "hash": row.hash.hex(),
+    }
+
+
+def _json_fault(fault: Fault) -> dict[str, Any]:
+    return {"seq": fault.seq, "fault": fault.what, "detail": fault.detail}
+
+
+def _json_lines(found: Iterator[Found]) -> Iterator[tuple[Found, str]]:
+    for one in found:
+        plain = _json_fault(one) if isinstance(one, Fault) else _json_row(one)
+        yield one, json.dumps(plain, ensure_ascii=False) + "\n"
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _details(content: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key not in _TIMES}
+    return "; ".join(f"{key}: {_word(value)}" for key, value in _flat(rest))
+
+
+def _cell(text: str) -> str:
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def _csv_row(row: Row, texts: Texts) -> list[str]:
+    content = _content(row)
+    cells = [
+        str(row.seq),
+        local(row.wall_ns / 1e9),
+        texts(f"clock.{row.clock_state}"),
+        row.kind,
+        texts(f"kind.{row.kind}"),
+        row.subject,
+        *(local(content.get(time)) for time in _TIMES),
+        _details(content),
+        row.hash.hex(),
+        "",
+    ]
+    return [_cell(cell) for cell in cells]
+
+
+def _csv_fault(fault: Fault, texts: Texts) -> list[str]:
+    return [str(fault.seq), *[""] * (len(COLUMNS) - 2), texts(fault.what)]
+
+
+def _line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
+
+
+def _csv_lines(found: Iterator[Found], texts: Texts) -> Iterator[tuple[Found, str]]:
+    for one in found:
+        yield one, _line(_csv_fault(one, texts) if isinstance(one, Fault) else _csv_row(one, texts))
+
+
+def _write(lines: Iterator[tuple[Found, str]], out: BinaryIO) -> Exported:
+    rows = faults = 0
+    for found, line in lines:
+        out.write(line.encode())
+        rows, faults = (rows, faults + 1) if isinstance(found, Fault) else (rows + 1, faults)
+    return Exported(rows, faults)
+
+
+def _to_jsonl(found: Iterator[Found], out: BinaryIO, texts: Texts) -> Exported:
+    return _write(_json_lines(found), out)
+
+
+def _to_csv(found: Iterator[Found], out: BinaryIO, texts: Texts) -> Exported:
+    headers = [texts(f"export.{column}") for column in COLUMNS]
+    out.write(("\ufeff" + _line(headers)).encode())
+    return _write(_csv_lines(found, texts), out)
+
+
+_FORMATS: Mapping[str, Callable[[Iterator[Found], BinaryIO, Texts], Exported]] = {
+    "jsonl": _to_jsonl,
+    "csv": _to_csv,
+}
+
+
+def export(journal: Path, out: BinaryIO, form: Literal["jsonl", "csv"], texts: Texts) -> Exported:
+    """Write the journal at `journal`, in use or closed, to `out` (bytes, UTF-8).
+
+    FileNotFoundError when there is no such file; apsw.Error when it is no journal at all.
+    """
+    with opened(journal) as connection:
+        return _FORMATS[form](iter(Scan(connection)), out, texts)

@@ -1,0 +1,114 @@
+"""An exported record can be read by a person, by a spreadsheet, and checked by a stranger."""
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import apsw
+import msgpack
+import pytest
+
+from edge.export import COLUMNS, Exported, export, local
+from edge.journal import Entry, Journal, verify
+from edge.tests.journals import NOW, StandingClock, entry
+from edge.texts import LANGUAGES, Texts
+
+OUTAGE = Entry(
+    "outage.started",
+    "high",
+    {
+        "occurred": 1_795_000_000.0,
+        "detected": 1_795_000_600.5,
+        "cause": "source",
+        "evidence": {"flow": 0.4, "n": None},
+    },
+)
+FORMULA = Entry("device.lost", "=cmd|' /C calc'!A0", {"text": '第一行\n第二行; 逗号,引号"'})
+
+
+async def _journal(folder: Path) -> Path:
+    path = folder / "journal.db"
+    async with await Journal.open(path, StandingClock()) as journal:
+        await journal.append([OUTAGE, FORMULA, entry(3)], NOW)
+    return path
+
+
+def _csv(path: Path, language: str) -> list[list[str]]:
+    out = io.BytesIO()
+    export(path, out, "csv", Texts.load(language))
+    assert out.getvalue().startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(out.getvalue().decode("utf-8-sig"), newline="")))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_spreadsheet_shows_headers_local_times_and_key_fields(tmp_path: Path, language: str) -> None:
+    headers, outage, formula, last = _csv(await _journal(tmp_path), language)
+    row = dict(zip(COLUMNS, outage, strict=True))
+    assert not [header for header in headers if header.startswith("export.")]
+    assert (row["seq"], row["kind"], row["subject"]) == ("1", "outage.started", "high")
+    assert row["time"] == "2026-11-18T19:06:40.250+08:00"
+    assert row["occurred"] == "2026-11-18T19:06:40.000+08:00"
+    assert row["detected"] == "2026-11-18T19:16:40.500+08:00"
+    assert row["details"] == "cause: source; evidence.flow: 0.4; evidence.n: null"
+    assert row["what"] == Texts.load(language)("kind.outage.started") != "kind.outage.started"
+    assert row["clock"] != "clock.synced"
+    assert formula[5].startswith("'=")  # shown, not run
+    assert formula[8] == 'text: 第一行\n第二行; 逗号,引号"'
+    assert last[0] == "3"
+
+
+async def test_the_chain_can_be_checked_from_the_json_lines_alone(tmp_path: Path) -> None:
+    path = await _journal(tmp_path)
+    out = io.BytesIO()
+    assert export(path, out, "jsonl", Texts.load("zh")) == Exported(3, 0)
+    prev = bytes(32)
+    for line in out.getvalue().decode().splitlines():
+        row = json.loads(line)
+        body_hash = hashlib.sha256(msgpack.packb(row["body"])).digest()
+        names = ("seq", "boot_id", "boottime_ns", "wall_ns", "clock_state", "kind", "subject")
+        prev = hashlib.sha256(prev + msgpack.packb([1, *(row[name] for name in names), body_hash])).digest()
+        assert row["hash"] == prev.hex()
+    assert prev == verify(path).head
+
+
+async def test_a_row_that_does_not_verify_is_shown_as_a_fault(tmp_path: Path) -> None:
+    path = await _journal(tmp_path)
+    with apsw.Connection(str(path)) as database:
+        database.execute("update bodies set body = x'80' where seq = 2")
+    out = io.BytesIO()
+    assert export(path, out, "jsonl", Texts.load("en")) == Exported(2, 1)
+    assert json.loads(out.getvalue().decode().splitlines()[1])["fault"] == "record.body"
+    row = _csv(path, "zh")[2]
+    assert (row[0], row[-1]) == ("2", Texts.load("zh")("record.body"))
+    assert not any(row[1:-1])
+
+
+async def test_a_long_journal_is_written_without_being_held_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path, StandingClock()) as journal:
+        await journal.append([entry(number) for number in range(3000)], NOW)
+
+        class Counting(io.RawIOBase):
+            largest = 0
+
+            def write(self, data: bytes) -> int:  # type: ignore[override]
+                self.largest = max(self.largest, len(data))
+                return len(data)
+
+        out = Counting()
+        found = export(path, out, "jsonl", Texts.load("en"))  # type: ignore[arg-type]
+        assert found == Exported(3000, 0)
+        assert out.largest < 1000
+
+
+@pytest.mark.parametrize("wall", [None, "x", True, 1e30, float("inf"), float("nan")])
+def test_what_is_no_time_is_shown_as_none(wall: object) -> None:
+    assert local(wall) == ""
+
+
+def test_every_fault_has_words_in_both_languages() -> None:
+    kinds = ("missing", "body", "body_missing", "link", "unreadable", "structure", "truncated", "receipt")
+    texts = Texts.load("zh")
+    assert [kind for kind in kinds if f"record.{kind}" not in texts] == []
