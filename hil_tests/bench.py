@@ -1,10 +1,11 @@
-"""The simulated substation as a whole: starts every process, says where it can be reached, and leaves nothing behind.
+"""The simulated substation as a whole: starts every process, says where it can be reached, and leaves
+nothing behind.
 
     with Bench(folder, "demo", speed=60.0) as bench:
         ...  # bench.site is the site file with this bench's ports; bench.clock is simulated time
 
-Ports are chosen by the system and ttys by the kernel; `folder` holds the shared memory, the ttys' links, the site
-file and a log for each process.
+Ports are chosen by the system and ttys by the kernel; `folder` holds the shared memory, the ttys' links,
+the site file and a log for each process.
 """
 
 import os
@@ -48,8 +49,8 @@ class _Child:
 class Bench:
     """All processes of the simulated substation; a context manager.
 
-    `story` is the name of a shipped story or a story file, `speed` simulated seconds per real second, `baud` that
-    of the serial line, `broker_port` what the site file says of the head-end's broker.
+    `story` is the name of a shipped story or a story file, `speed` simulated seconds per real second, `baud`
+    that of the serial line, `broker_port` what the site file says of the head-end's broker.
     """
 
     def __init__(
@@ -146,7 +147,8 @@ class Bench:
         tick = os.sysconf("SC_CLK_TCK")
         used = {}
         for name, child in self._children.items():
-            fields = Path(f"/proc/{child.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            stat = Path(f"/proc/{child.process.pid}/stat").read_text(encoding="ascii")
+            fields = stat.rpartition(")")[2].split()
             used[name] = (int(fields[11]) + int(fields[12])) / tick
         return used
 
@@ -177,11 +179,11 @@ class Bench:
 
     def _plant_and_lines(self) -> dict[str, list[str]]:
         """What must stand before devices can: the plant's first measurements, and the ttys."""
-        board = ("--board", self._board_file)
+        board = ("--board", str(self._board_file))
         ports = [word for name in (_LINE, _TECHNICIAN) for word in ("--port", name)]
         devices = [word for unit in _ON_LINE for word in ("--device", unit.name)]
         units = [word for unit in wiring.INVERTERS for word in ("--unit", f"{unit.unit_id}={unit.name}")]
-        folder = ("--folder", self.folder)
+        folder = ("--folder", str(self.folder))
         line = (*board, *folder, "--baud", str(self.baud), *ports, *devices)
         return {
             "plant": self._command("hil_tests.plant_process", *board, "--story", self.story_file),
@@ -220,6 +222,6 @@ class Bench:
         }
         for there, here in places.items():
             if text.count(there) != 1:
-                raise BenchError(f"config/sites/demo.toml must hold {there!r} exactly once, for the bench to replace")
+                raise BenchError(f"config/sites/demo.toml must hold {there!r} exactly once")
             text = text.replace(there, here)
         return text

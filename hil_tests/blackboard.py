@@ -1,8 +1,9 @@
-"""The memory the bench's processes share: named float slots, each with one writer, and the origin of simulated time.
+"""The memory the bench's processes share: named float slots, each with one writer, and the origin of
+simulated time.
 
-A small file mapped into every process. It lies in the bench's own folder and goes with it, so that nothing is left
-in the system when a process was killed. A slot is eight aligned bytes, written at once: a reader sees the old
-value or the new one. NaN means absent: never written, or a sensor that is broken.
+A small file mapped into every process. It lies in the bench's own folder and goes with it, so that nothing
+is left in the system when a process was killed. A slot is eight aligned bytes, written at once: a reader
+sees the old value or the new one. NaN means absent: never written, or a sensor that is broken.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Self
 from edge.clock import ScaledClock
 
 _MAGIC = 0x31305353  # "SS01"
-_HEAD = struct.Struct("<II3d")  # magic, bytes of the name table; doubles 1 to 3: origin wall, monotonic, speed
+_HEAD = struct.Struct("<II3d")  # magic, bytes of the name table; origin: wall, monotonic, speed
 
 
 class Blackboard:
@@ -51,14 +52,14 @@ class Blackboard:
 
     def get(self, name: str) -> float:
         """The slot's value; NaN when absent. KeyError for a name nobody declared."""
-        return self._doubles[self._slots[name]]
+        return float(self._doubles[self._slots[name]])
 
     def set(self, name: str, value: float) -> None:
         """Write a slot of one's own; KeyError for anybody else's."""
         self._doubles[self._own[name]] = value
 
     def start(self, wall: float, monotonic: float, speed: float) -> None:
-        """Let simulated time run: its wall time is `wall` (Unix s) at the system's `monotonic`, `speed`-fold."""
+        """Let simulated time run `speed`-fold: it is `wall` (Unix s) at the system's `monotonic`."""
         self._doubles[1], self._doubles[2], self._doubles[3] = wall, monotonic, speed
 
     def origin(self) -> tuple[float, float, float]:

@@ -1,7 +1,8 @@
-"""A Modbus TCP gateway with a serial port for each unit, as inverters stand behind in a station, as a process.
+"""A Modbus TCP gateway with a serial port for each unit, as inverters stand behind in a station, as a
+process.
 
-`python -m hil_tests.gateway --folder F --unit ID=NAME ...` leaves a tty `F/<name>` for every unit. Requests are served
-one after the other; a unit that does not answer in time gets exception 0x0B from the gateway.
+`python -m hil_tests.gateway --folder F --unit ID=NAME ...` leaves a tty `F/<name>` for every unit. Requests
+are served one after the other; a unit that does not answer in time gets exception 0x0B from the gateway.
 """
 
 import argparse

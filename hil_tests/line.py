@@ -1,10 +1,10 @@
 """An RS-485 line as a process: pseudo-terminals joined by a half-duplex wire that takes its time.
 
-`python -m hil_tests.line --folder F --baud B --port P ... --device D ...` leaves a tty `F/<name>` for every port and
-device. A pty has no speed of its own: bytes arrive at the other side when the wire would have carried them (10 bits a
-character: 8N1, because a pty refuses parity). What two send at once is spoiled for all. The first port is the
-service's, another one a technician's: an arbiter such as is sold for the purpose lets one master at a time have the
-wire, from its request to the reply.
+`python -m hil_tests.line --folder F --baud B --port P ... --device D ...` leaves a tty `F/<name>` for every
+port and device. A pty has no speed of its own: bytes arrive at the other side when the wire would have
+carried them (10 bits a character: 8N1, because a pty refuses parity). What two send at once is spoiled for
+all. The first port is the service's, another one a technician's: an arbiter such as is sold for the purpose
+lets one master at a time have the wire, from its request to the reply.
 """
 
 import argparse
@@ -38,7 +38,7 @@ class Frame:
 
 
 class Wire:
-    """A half-duplex pair of wires at a baud rate. Pure: time is an argument. Senders are known by a number."""
+    """A half-duplex pair of wires at a baud rate. Pure: time is an argument; senders are numbers."""
 
     def __init__(self, baud: int) -> None:
         self.character_s = BITS_PER_CHARACTER / baud
@@ -187,7 +187,7 @@ class Line:
 
 
 def open_pair(link: Path, hold: bool) -> int:
-    """A pty whose tty stands at `link`; our side of it. `hold` keeps the tty open, so that it never hangs up."""
+    """A pty whose tty stands at `link`; our side of it. `hold` keeps the tty open: it never hangs up."""
     ours, theirs = pty.openpty()
     tty.setraw(theirs)
     link.unlink(missing_ok=True)

@@ -1,8 +1,10 @@
-"""The plant as a process: advances the physics in simulated time and writes what the probes show on the blackboard.
+"""The plant as a process: advances the physics in simulated time and writes what the probes show on the
+blackboard.
 
-`python -m hil_tests.plant_process --board FILE --parent PID --story FILE`. It steps by one simulated second; late, it
-takes as many steps as are due in one go and measures once. Broken sensors are shown as their story wants them: NaN is
-a sensor that is not there, infinity one whose value is no number although its device believes it.
+`python -m hil_tests.plant_process --board FILE --parent PID --story FILE`. It steps by one simulated
+second; late, it takes as many steps as are due in one go and measures once. Broken sensors are shown as
+their story wants them: NaN is a sensor that is not there, infinity one whose value is no number although
+its device believes it.
 """
 
 import argparse
@@ -55,7 +57,7 @@ class Station:
         self._show(effects(story, 0.0))
 
     def advance(self, until: float) -> None:
-        """Step to simulated time `until` (s since the story's start), or as far as one go reaches; then show."""
+        """Step to `until` (simulated s since the start), or as far as one go reaches; then show."""
         told = self._told()
         troubles = NOTHING
         for _ in range(min(_MOST_STEPS, int((until - self.time) / STEP_S))):

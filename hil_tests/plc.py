@@ -1,8 +1,9 @@
-"""The station's PLC as a process: OPC UA variables with source time stamps and status codes, on asyncua's server.
+"""The station's PLC as a process: OPC UA variables with source time stamps and status codes, on asyncua's
+server.
 
-`python -m hil_tests.plc --board FILE --parent PID`. One node a point under `urn:substation-edge:plc`, Float or
-Boolean, named as config/profiles/station_plc.toml has it. A broken sensor is BadSensorFailure. The stamp is the
-simulated time of the scan.
+`python -m hil_tests.plc --board FILE --parent PID`. One node a point under `urn:substation-edge:plc`, Float
+or Boolean, named as config/profiles/station_plc.toml has it. A broken sensor is BadSensorFailure. The stamp
+is the simulated time of the scan.
 """
 
 import argparse
@@ -10,12 +11,14 @@ import asyncio
 import logging
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from pathlib import Path
 
-from asyncua import Server, ua
+from asyncua import ua
+from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.status_codes import StatusCodes
 
-from edge.clock import ScaledClock
 from hil_tests.blackboard import Blackboard
 from hil_tests.child import die_with_parent, report_ready
 from hil_tests.devices.wiring import PLC_POINTS, plc_identifier
@@ -25,10 +28,9 @@ _BOOLEANS = frozenset({"station.mains_power", "station.door"})
 _REFRESH_S = 10.0  # simulated: an unchanged value gets a new stamp this often
 _SCAN_S = 1.0  # simulated
 _FASTEST_SCAN_S = 1.0 / 30.0  # real
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_GOOD = ua.StatusCode(ua.StatusCodes.Good)
-_BROKEN = ua.StatusCode(ua.StatusCodes.BadSensorFailure)
-_WAITING = ua.StatusCode(ua.StatusCodes.BadWaitingForInitialData)
+_GOOD = ua.StatusCode(ua.UInt32(StatusCodes.Good))
+_BROKEN = ua.StatusCode(ua.UInt32(StatusCodes.BadSensorFailure))
+_WAITING = ua.StatusCode(ua.UInt32(StatusCodes.BadWaitingForInitialData))
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ async def _build(server: Server) -> list[Tag]:
     tags = []
     for point in PLC_POINTS:
         identifier, boolean = plc_identifier(point), point in _BOOLEANS
-        node_id = ua.NodeId(identifier, index)
+        node_id = ua.NodeId(ua.String(identifier), ua.Int16(index))
         kind = ua.VariantType.Boolean if boolean else ua.VariantType.Float
         node = await folder.add_variable(node_id, identifier, False if boolean else 0.0, kind)
         await node.write_value(ua.DataValue(ua.Variant(None), _WAITING))
@@ -68,12 +70,12 @@ async def _build(server: Server) -> list[Tag]:
     return tags
 
 
-async def _scan(server: Server, tags: list[Tag], board: Blackboard, clock: ScaledClock) -> None:
+async def _scan(server: Server, tags: list[Tag], board: Blackboard) -> None:
     """Write what has changed, straight into the address space."""
     now = board.get("plant.time")
     if math.isnan(now):
         return
-    stamp = _EPOCH + timedelta(seconds=clock.now().wall - clock.now().monotonic + now)
+    stamp = ua.DateTime.fromtimestamp(board.origin()[0] + now, UTC)
     space = server.iserver.aspace
     for tag in tags:
         value = board.get(tag.slot)
@@ -83,7 +85,7 @@ async def _scan(server: Server, tags: list[Tag], board: Blackboard, clock: Scale
         tag.last, tag.written = value, now
         await space.write_attribute_value(
             tag.node,
-            ua.AttributeIds.Value,
+            AttributeIds.Value,
             ua.DataValue(
                 ua.Variant(None) if broken else tag.variant(value),
                 _BROKEN if broken else _GOOD,
@@ -107,7 +109,7 @@ async def _serve(board: Blackboard) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            await _scan(server, tags, board, clock)
+            await _scan(server, tags, board)
             due = max(due + pause, loop.time())
             await asyncio.sleep(due - loop.time())
 

@@ -1,7 +1,9 @@
-"""Siemens Acvatix /MO valve actuator: setpoint, override, position, limits and the fail-safe of registers 513 to 516.
+"""Siemens Acvatix /MO valve actuator: setpoint, override, position, limits and the fail-safe of registers
+513 to 516.
 
-Register numbers are counted from 1 as in CE1P4040/CE1P4041/CE1Z4634; on the wire one less. The motor itself (running
-time, dead band, play) is the plant's; this is the electronics that tells it where to go. Time is simulated time.
+Register numbers are counted from 1 as in CE1P4040/CE1P4041/CE1Z4634; on the wire one less. The motor itself
+(running time, dead band, play) is the plant's; this is the electronics that tells it where to go. Time is
+simulated time.
 """
 
 import math
@@ -50,8 +52,13 @@ _WRITABLE: dict[int, tuple[int, int]] = {
 }
 
 
+def _word(percent: float) -> int:
+    """% of stroke in 0.01 %; 0 for what is not known."""
+    return 0 if math.isnan(percent) else round(min(100.0, max(0.0, percent)) * 100.0)
+
+
 class Actuator:
-    """The registers of the actuator of one circuit's valve. Writes `<circuit>.valve_setpoint` in % of stroke."""
+    """The registers of one circuit's valve actuator. Writes `<circuit>.valve_setpoint` in % of stroke."""
 
     def __init__(self, board: Blackboard, circuit: str, unit: int, running_time_s: float) -> None:
         self._board = board
@@ -70,14 +77,12 @@ class Actuator:
     def _remember_setpoint(self) -> None:
         """The electronics keep the setpoint through a restart; the first one is where the valve stands."""
         last = self._board.get(self._target)
-        known = last if not math.isnan(last) else self._board.get(self._position)
-        self._registers[SETPOINT] = 0 if math.isnan(known) else round(min(100.0, max(0.0, known)) * 100.0)
+        self._registers[SETPOINT] = _word(self._board.get(self._position) if math.isnan(last) else last)
         self._drive()
 
     def holding(self, address: int, count: int) -> Sequence[int]:
         """Any block without holes; the position is the one of this moment."""
-        position = self._board.get(self._position)
-        self._registers[POSITION] = 0 if math.isnan(position) else round(min(100.0, max(0.0, position)) * 100.0)
+        self._registers[POSITION] = _word(self._board.get(self._position))
         table = self._registers
         return words_of({number - 1: word for number, word in table.items()}, address, count)
 

@@ -1,9 +1,10 @@
 """Danfoss VLT inverter in the FC profile: control word, reference, status word, parameters at number x 10.
 
-Wire addresses (one less than the documented register): control word 49999, reference 50009, status word 50199, main
-actual value 50209. Ramp and motor are the plant's; this is the register map between them and a controller. The
-electronics live on the station's 24 V: without mains the drive answers, but is not ready. Faults reset themselves
-(parameter 14-20 automatic). Sources: VLT FC 51 and FC 100 manuals, as in the register map.
+Wire addresses (one less than the documented register): control word 49999, reference 50009, status word
+50199, main actual value 50209. Ramp and motor are the plant's; this is the register map between them and a
+controller. The electronics live on the station's 24 V: without mains the drive answers, but is not ready.
+Faults reset themselves (parameter 14-20 automatic). Sources: VLT FC 51 and FC 100 manuals, as in the
+register map.
 """
 
 import math
@@ -106,7 +107,7 @@ class Inverter:
 
 
 def _parameters(share: float, mains: bool) -> dict[int, int]:
-    """Measured parameters of group 16 at a share of the rated speed; current: magnetisation and square load."""
+    """Measured parameters of group 16 at a share of the rated speed. Current: magnetisation, square load."""
     current = RATED_A * (0.3 + 0.7 * share * share) if share > 0.0 else 0.0
     return {
         16_099: round(RATED_KW * share**3),  # 16-10 power, kW

@@ -1,7 +1,8 @@
 """Kamstrup MULTICAL 603 with a Modbus module, datagram xx-yy-300: floats from address 0, high word first.
 
-The plant gives what the calculator shows (refreshed every 10 s); this is its register map. A quantity the meter
-does not have, or whose sensor is broken, reads as NaN, the maker's "invalid". Source: Kamstrup 58101758_B1.
+The plant gives what the calculator shows (refreshed every 10 s); this is its register map. A quantity the
+meter does not have, or whose sensor is broken, reads as NaN, the maker's "invalid". Source: Kamstrup
+58101758_B1.
 """
 
 import math

@@ -144,7 +144,7 @@ def mbap(transaction: int, unit: int, pdu: bytes) -> bytes:
 
 
 class RtuAssembler:
-    """Cuts the bytes of a serial line into frames: a frame ends when its CRC fits, silence drops what does not."""
+    """Cuts a serial line's bytes into frames: one ends when its CRC fits; silence drops what does not."""
 
     SILENCE_S = 0.01  # far above 3.5 characters: a pseudo-terminal hands bytes over in its own time
     LONGEST = 256

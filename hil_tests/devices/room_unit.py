@@ -1,4 +1,4 @@
-"""Siemens RDF302 room unit: input registers from 0x03E8, temperatures in steps of 0.0198 K (field template)."""
+"""Siemens RDF302 room unit: input registers from 0x03E8, steps of 0.0198 K (field template)."""
 
 import math
 from collections.abc import Sequence

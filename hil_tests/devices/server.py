@@ -1,4 +1,4 @@
-"""The socket of a simulated device: serves its registers on a serial line, on Modbus TCP, or on both. No physics."""
+"""The socket of a simulated device: its registers on a serial line, on Modbus TCP, or on both. No physics."""
 
 import contextlib
 import math
@@ -45,7 +45,7 @@ def listen() -> socket.socket:
 class Server:
     """One process's devices by unit id. `silent` maps a unit id to the slots that mute it.
 
-    A `gateway` answers on TCP for units that do not (exception 0x0B); a device leaves other units' requests alone.
+    A `gateway` answers on TCP for units that do not (exception 0x0B); a device leaves other units alone.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What hangs where in the demo's substation: devices, unit ids, and the slots they share with the plant. Pure data."""
+"""What hangs where in the demo's substation: devices, unit ids, slots shared with the plant. Pure data."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,8 @@ SHOWN = (
 )
 TOLD = (
     *(f"{circuit}.valve_setpoint" for circuit in CIRCUITS),
-    *(f"{circuit}.{motor}.{word}" for circuit in CIRCUITS for motor in MOTORS for word in ("run", "speed_setpoint")),
+    *(f"{circuit}.{motor}.run" for circuit in CIRCUITS for motor in MOTORS),
+    *(f"{circuit}.{motor}.speed_setpoint" for circuit in CIRCUITS for motor in MOTORS),
 )
 PLC_POINTS = (
     *(f"{circuit}.{point}" for circuit in CIRCUITS for point in _PLC_CIRCUIT),
@@ -84,7 +85,7 @@ def plc_identifier(point: str) -> str:
 
 
 def silent_slots() -> dict[str, str]:
-    """What a story calls a device -> the slot that mutes it: its own name, and `<circuit>.meter` for a meter."""
+    """What a story calls a device -> the slot that mutes it: its name, or `<circuit>.meter` for a meter."""
     table = {unit.name: f"story.{unit.name}.silent" for unit in (*ACTUATORS, *INVERTERS, *ROOM_UNITS)}
     return table | {f"{unit.serves}.meter": f"story.{unit.name}.silent" for unit in METERS}
 
@@ -92,7 +93,8 @@ def silent_slots() -> dict[str, str]:
 def slots() -> dict[str, str]:
     """All slots of the blackboard with the process that writes them."""
     table = dict.fromkeys(SHOWN, "plant")
-    table |= dict.fromkeys(("plant.time", "plant.mains_power", "plant.late_s", *silent_slots().values()), "plant")
+    table |= dict.fromkeys(("plant.time", "plant.mains_power", "plant.late_s"), "plant")
+    table |= dict.fromkeys(silent_slots().values(), "plant")
     for unit in (*METERS, *ACTUATORS, *INVERTERS, *ROOM_UNITS):
         table[f"fault.{unit.name}.silent"] = "bench"
     table |= {f"{unit.serves}.valve_setpoint": unit.name for unit in ACTUATORS}
