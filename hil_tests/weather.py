@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -153,11 +154,16 @@ def synthetic(place: str, first_year: int, seed: int, folder: Path = FOLDER) -> 
     return Series(f"{place} {seed}", start, tuple(hours))
 
 
+@lru_cache(maxsize=512)
+def _clear(day: int, seed: int) -> float:
+    """What the clouds of a day leave of the sun."""
+    return Random(day * 1009 + seed).uniform(0.1, 1.0)
+
+
 def sun_w_m2(wall: float, seed: int = 1) -> float:
     """Sun on the windows in W/m2: half a sine from 07:30 to 16:30, dimmed by the day's seeded cloud."""
     moment = datetime.fromtimestamp(wall, UTC) + timedelta(hours=8)
     hour = moment.hour + moment.minute / 60.0
     if not 7.5 < hour < 16.5:
         return 0.0
-    cloud = Random(moment.toordinal() * 1009 + seed).uniform(0.1, 1.0)
-    return 500.0 * cloud * math.sin(math.pi * (hour - 7.5) / 9.0)
+    return 500.0 * _clear(moment.toordinal(), seed) * math.sin(math.pi * (hour - 7.5) / 9.0)

@@ -44,16 +44,17 @@ def primary_flow(valve: Valve, stem: float, differential_bar: float) -> float:
         return 0.0
     lift = min(1.0, max(0.0, stem))
     lift += valve.distortion * 4.0 * lift * (1.0 - lift)
-    share = valve.rangeability ** (lift - 1.0)
+    share: float = valve.rangeability ** (lift - 1.0)
     if lift < 0.02:  # the plug lands on its seat
         share = valve.leak + (share - valve.leak) * lift * 50.0
     kv = valve.kvs * share
-    return math.sqrt(differential_bar / (1.0 / (kv * kv) + 1.0 / (valve.series_kv * valve.series_kv))) / 3.6
+    resistance = 1.0 / (kv * kv) + 1.0 / (valve.series_kv * valve.series_kv)
+    return math.sqrt(differential_bar / resistance) / 3.6
 
 
 def heat_flow(exchanger: Exchanger, m1: float, m2: float, hot_c: float, cold_c: float) -> float:
     """Steady heat in W from a flow m1 entering at hot_c to a flow m2 entering at cold_c, in kg/s and C."""
-    films = (exchanger.primary_kg_s / m1) ** 0.75 + (exchanger.secondary_kg_s / m2) ** 0.75
+    films: float = (exchanger.primary_kg_s / m1) ** 0.75 + (exchanger.secondary_kg_s / m2) ** 0.75
     small, large = (m1, m2) if m1 < m2 else (m2, m1)
     smaller = small * HEAT_CAPACITY
     units = 2.0 * exchanger.ua / (films * smaller)

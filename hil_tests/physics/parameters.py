@@ -120,6 +120,7 @@ class Mains:
     lowest_c: float
     highest_c: float
     differential_bar: float
+    unrest: float = 1.0  # scales all noise, ramps and steps; 0 for a quiet network
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ _CELL_S = 10.0
 
 def bisect(function: Callable[[float], float], low: float, high: float) -> float:
     """The zero of a rising function between `low` and `high`; the nearer end when it has none there."""
-    for _ in range(60):
+    for _ in range(40):
         middle = 0.5 * (low + high)
         if function(middle) < 0.0:
             low = middle
@@ -248,7 +249,7 @@ def _emitter(design: Design, kg_s_m2: float) -> float:
             DESIGN_ROOM_C,
             supply,
         )
-        given = constant * (design.secondary_return - DESIGN_ROOM_C) ** design.exponent
+        given: float = constant * (design.secondary_return - DESIGN_ROOM_C) ** design.exponent
         return given - water * (first - design.secondary_return)
 
     return bisect(missing, 0.0, 10.0)
@@ -308,10 +309,11 @@ def circuit(design: Design, outdoor_c: float) -> Circuit:
     )
 
 
-def station(design_outdoor_c: float = -7.6) -> Plant:
+def station(design_outdoor_c: float = -7.6, unrest: float = 1.0) -> Plant:
     """The demo's station: radiators in the high zone, floor heating in the low zone, for a city's winter.
 
     The default is Beijing's (GB 50736-2012, Appendix A), which goes with the weather the bench ships.
+    `unrest` scales the noise of the primary mains.
     """
-    mains = Mains(design_outdoor_c, 95.0, 10.0, 72.0, 72.0, 102.0, 1.65)
+    mains = Mains(design_outdoor_c, 95.0, 10.0, 72.0, 72.0, 102.0, 1.65, unrest)
     return Plant(mains, (circuit(HIGH, design_outdoor_c), circuit(LOW, design_outdoor_c)))

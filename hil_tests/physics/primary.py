@@ -22,11 +22,11 @@ def supply_curve(mains: Mains, outdoor_c: float) -> float:
     return min(mains.highest_c, max(mains.lowest_c, wanted))
 
 
-def _next_events(state: PlantState, primary: PrimaryState) -> None:
+def _next_events(mains: Mains, state: PlantState, primary: PrimaryState) -> None:
     """Draw the next ramp of temperature and step of pressure once the last pause is over."""
     if state.time >= primary.next_ramp_s:
         state.seed = following(state.seed)
-        size = 2.0 + 4.0 * uniform(state.seed)
+        size = mains.unrest * (2.0 + 4.0 * uniform(state.seed))
         state.seed = following(state.seed)
         draw = uniform(state.seed)
         primary.ramp_target_k = 0.0 if primary.ramp_target_k else math.copysign(size, draw - 0.5)
@@ -34,30 +34,33 @@ def _next_events(state: PlantState, primary: PrimaryState) -> None:
     if state.time >= primary.next_step_s:
         state.seed = following(state.seed)
         draw = uniform(state.seed)
-        primary.step_target = 1.0 if primary.step_target != 1.0 else 0.75 + 0.55 * draw
+        change = mains.unrest * (0.55 * draw - 0.25)
+        primary.step_target = 1.0 if primary.step_target != 1.0 else 1.0 + change
         state.seed = following(state.seed)
         primary.next_step_s = state.time + (0.5 + uniform(state.seed)) * _STEP_PAUSE_S
 
 
-def _stir(state: PlantState, primary: PrimaryState, h: float) -> None:
+def _stir(mains: Mains, state: PlantState, primary: PrimaryState, h: float) -> None:
     """One step of the three Ornstein-Uhlenbeck processes."""
     seed = following(state.seed)
-    primary.wander_k = primary.wander_k * fading(h, 2400.0) + kick(h, 2400.0, 1.0) * normal(seed)
+    primary.wander_k = primary.wander_k * fading(h, 2400.0) + kick(h, 2400.0, mains.unrest) * normal(seed)
     seed = following(seed)
-    primary.swell = primary.swell * fading(h, 900.0) + kick(h, 900.0, 0.04) * normal(seed)
+    primary.swell = primary.swell * fading(h, 900.0) + kick(h, 900.0, 0.04 * mains.unrest) * normal(seed)
     state.seed = following(seed)
 
 
-def _ripple(state: PlantState, primary: PrimaryState, dt: float) -> None:
+def _ripple(mains: Mains, state: PlantState, primary: PrimaryState, dt: float) -> None:
     state.seed = following(state.seed)
-    primary.ripple = primary.ripple * fading(dt, 25.0) + kick(dt, 25.0, 0.015) * normal(state.seed)
+    primary.ripple = primary.ripple * fading(dt, 25.0) + kick(dt, 25.0, 0.015 * mains.unrest) * normal(
+        state.seed
+    )
 
 
 def step_mains(mains: Mains, state: PlantState, disturbance: Disturbance, h: float) -> None:
     """Slow part, h seconds: weather at the source, ramps, a source that is out, noise of minutes."""
     primary = state.primary
-    _next_events(state, primary)
-    _stir(state, primary, h)
+    _next_events(mains, state, primary)
+    _stir(mains, state, primary, h)
     kept = fading(h, 6.0 * 3600.0)
     primary.slow_outdoor_c = state.outdoor_c + (primary.slow_outdoor_c - state.outdoor_c) * kept
     reach = _RAMP_K_S * h
@@ -73,7 +76,7 @@ def step_mains(mains: Mains, state: PlantState, disturbance: Disturbance, h: flo
 def step_pressure(mains: Mains, state: PlantState, disturbance: Disturbance, dt: float) -> None:
     """Fast part, dt seconds: the differential pressure in bar."""
     primary = state.primary
-    _ripple(state, primary, dt)
+    _ripple(mains, state, primary, dt)
     primary.step = primary.step_target + (primary.step - primary.step_target) * fading(dt, 5.0)
     left = disturbance.differential_share
     primary.available = left + (primary.available - left) * fading(dt, 20.0)

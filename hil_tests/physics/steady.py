@@ -67,7 +67,7 @@ def _branch(
     def surplus(air: float) -> float:
         first = _emitter_cell(circuit, branch, arrives_c, air)
         second = _emitter_cell(circuit, branch, first, air)
-        heat = sum(houses.emitter_w * max(0.0, t - air) ** houses.exponent for t in (first, second))
+        heat: float = sum(houses.emitter_w * max(0.0, t - air) ** houses.exponent for t in (first, second))
         conductance = houses.direct_w_k * factor + window_w_k(houses, air) + through
         return conductance * (air - outdoor_c) - heat - gains
 
