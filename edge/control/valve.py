@@ -8,10 +8,8 @@ from edge.control.pi import PiState
 from edge.site import Circuit, Valve
 
 SETPOINT_K_PER_S = 2.0 / 60.0  # 120 K/h: Siemens allows 1..600 K/h for the rise of the setpoint
-RESOLUTION_PERCENT = 0.5  # less vanishes in the positioner's dead band (0.8 %) and only costs telegrams and starts
-FROST_PERCENT = (
-    20.0  # a small flow through an equal-percentage plug, warm enough for a loop that only must not freeze
-)
+RESOLUTION_PERCENT = 0.5  # less vanishes in the positioner's dead band (0.8 %) and only costs starts
+FROST_PERCENT = 20.0  # a small flow through an equal-percentage plug: the loop must not freeze, no more
 SHUT_PERCENT = 0.0  # an interlock shuts fully: `minimum_percent` bounds control, not protection
 
 VALVE_MAXIMUM = "limit.valve_maximum"
