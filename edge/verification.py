@@ -31,16 +31,17 @@ Found: TypeAlias = "Row | Fault"
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a journal is worth: how many rows stand, the first and last of these, all faults.
-
-    `head` is the hash of the last row that stands (32 bytes); seqs are 0 when none does.
-    """
+    """What a journal is worth: how many rows stand, the seq of the first of these, the last, all faults."""
 
     rows: int
     first: int
-    last: int
-    head: bytes
+    head: Head
     faults: tuple[Fault, ...]
+
+    @property
+    def last(self) -> int:
+        """Seq of the last row that stands; 0 when none does."""
+        return self.head.seq
 
     @property
     def ok(self) -> bool:
@@ -205,7 +206,7 @@ class _Tally:
         if self._expected is not None:
             for fault in _against_receipt(self._receipted, self._expected):
                 self.fault(fault)
-        return Verification(self._rows, self._first, self._head.seq, self._head.hash, tuple(self._faults))
+        return Verification(self._rows, self._first, self._head, tuple(self._faults))
 
 
 def verify(path: Path, expected: Head | None = None) -> Verification:

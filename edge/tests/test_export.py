@@ -70,7 +70,7 @@ async def test_the_chain_can_be_checked_from_the_json_lines_alone(tmp_path: Path
         names = ("seq", "boot_id", "boottime_ns", "wall_ns", "clock_state", "kind", "subject")
         prev = hashlib.sha256(prev + msgpack.packb([1, *(row[name] for name in names), body_hash])).digest()
         assert row["hash"] == prev.hex()
-    assert prev == verify(path).head
+    assert prev == verify(path).head.hash
 
 
 async def test_a_row_that_does_not_verify_is_shown_as_a_fault(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ async def test_a_stranger_can_check_the_record_with_the_lines_in_the_module(tmp_
         prev = hashlib.sha256(prev + msgpack.packb([1, *head, body_hash])).digest()
         assert prev == found
     database.close()
-    assert verify(path).head == prev
+    assert verify(path).head.hash == prev
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from edge.chain import Row, digest
-from edge.journal import Head, Verification, verify
+from edge.journal import Verification, verify
 from edge.tests.journals import write
 from edge.verification import COLUMNS
 
@@ -163,7 +163,7 @@ def test_a_body_taken_away_is_found(sound: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_cut_tail_is_found_only_against_a_receipt(sound: Path, tmp_path: Path, place: int) -> None:
-    receipt = Head(ROWS, verify(sound).head)
+    receipt = verify(sound).head
     with _opened(sound, tmp_path) as connection:
         connection.execute("delete from rows where seq > ?", (place,))
         connection.execute("delete from bodies where seq > ?", (place,))
@@ -175,7 +175,7 @@ def test_a_cut_tail_is_found_only_against_a_receipt(sound: Path, tmp_path: Path,
 def test_a_history_written_anew_is_found_against_a_receipt(sound: Path, tmp_path: Path) -> None:
     with _opened(sound, tmp_path) as connection:
         _edit_with_its_hashes(connection, ROWS)
-    receipt = Head(ROWS, verify(sound).head)
+    receipt = verify(sound).head
     assert verify(tmp_path / "journal.db").ok
     assert [fault.what for fault in verify(tmp_path / "journal.db", receipt).faults] == ["record.receipt"]
     assert verify(sound, receipt).ok
