@@ -67,10 +67,12 @@ def _season(pack: Pack, day: date, setting: SeasonSetting | None) -> SeasonPhase
     """The season in question; its phase is filled in later."""
     off = Phase.OFF
     if pack.season is None:
-        return _silent_season(pack, setting)
+        return _silent_season(day, setting)
     clause = pack.season.clause
     start, end = text_season(pack.season.start, pack.season.end, day)
     text = SeasonPhase(off, clause, start, end, "text")
+    if setting is not None and setting.is_order and setting.start <= day <= setting.end:
+        start, end = text_season(pack.season.start, pack.season.end, setting.start)  # an extension's winter
     if setting is None or not _moves(setting, start, end):
         return text
     if not setting.is_order:
@@ -81,11 +83,12 @@ def _season(pack: Pack, day: date, setting: SeasonSetting | None) -> SeasonPhase
     return SeasonPhase(off, named, setting.start, setting.end, "order", setting.document, against)
 
 
-def _silent_season(pack: Pack, setting: SeasonSetting | None) -> SeasonPhase:
+def _silent_season(day: date, setting: SeasonSetting | None) -> SeasonPhase:
     if setting is None:
         return SeasonPhase(Phase.UNKNOWN, None, None, None, "nobody", missing=("season_start", "season_end"))
     by = "order" if setting.is_order else "site"
-    return SeasonPhase(Phase.OFF, None, setting.start, setting.end, by, setting.document)
+    over = () if day <= setting.end else ("season_start", "season_end")  # of the winter to come
+    return SeasonPhase(Phase.OFF, None, setting.start, setting.end, by, setting.document, missing=over)
 
 
 def _moves(setting: SeasonSetting, start: date, end: date) -> bool:
