@@ -98,16 +98,34 @@ async def test_a_broker_killed_after_its_acknowledgement_loses_nothing_in_the_en
     broker: BrokerProcess, tmp_path: Path
 ) -> None:
     async with gateway(tmp_path, broker.port) as sender, running(sender.upstream.run()):
-        await sender.record(rows=500, frames=20)
-        head_end = receiver(tmp_path, broker.port)
-        async with running(head_end.run()):
-            for _ in range(4):
-                await sender.record(rows=400)
-                await until(lambda: sender.upstream.status.streams[JOURNAL].sent > 0)
-                await asyncio.to_thread(broker.kill)
-                await asyncio.to_thread(broker.start)
+        async with running(receiver(tmp_path, broker.port).run()):
+            await sender.record(rows=10, frames=3)
+            await sender.receipted()
+        await sender.record(rows=500)
+        await until(lambda: sender.upstream.status.streams[JOURNAL].sent == 510)  # only the broker has them
+        assert sender.upstream.status.streams[JOURNAL].receipted == 10
+        await asyncio.to_thread(broker.kill)
+        await asyncio.to_thread(broker.start)
+        async with running(receiver(tmp_path, broker.port).run()):
             await sender.receipted(60.0)
             await assert_the_copies_are_equal(sender, tmp_path)
+
+
+async def test_a_broker_killed_again_and_again_under_load_loses_nothing(
+    broker: BrokerProcess, tmp_path: Path
+) -> None:
+    async with (
+        running(receiver(tmp_path, broker.port).run()),
+        gateway(tmp_path, broker.port) as sender,
+        running(sender.upstream.run()),
+    ):
+        for _ in range(6):
+            await sender.record(rows=400, frames=5)
+            await until(lambda: sender.upstream.status.connected)
+            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(broker.start)
+        await sender.receipted(60.0)
+        await assert_the_copies_are_equal(sender, tmp_path)
 
 
 async def test_a_receiver_restarted_in_the_stream_gets_everything(

@@ -13,6 +13,7 @@ from edge.clock import SystemClock
 from edge.history import History
 from edge.journal import Entry, Journal
 from edge.receiver import Receiver
+from edge.records import Plain
 from edge.upstream import Pace, Upstream
 from edge.upstream.flow import Window
 from edge.upstream.session import Address, payload, session
@@ -78,7 +79,13 @@ class Gateway:
 
 
 def _entry(number: int, wall: float) -> Entry:
-    body = {"occurred": wall - 30.0, "detected": wall, "supply_c": 41.5, "number": number, "cause": "一次侧"}
+    body: dict[str, Plain] = {
+        "occurred": wall - 30.0,
+        "detected": wall,
+        "supply_c": 41.5,
+        "number": number,
+        "cause": "一次侧",
+    }
     return Entry("alarm.raised", f"high:supply_low_{number % 7}", body)
 
 

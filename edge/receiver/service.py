@@ -17,8 +17,8 @@ from edge.clock import Clock, SystemClock
 from edge.receiver.store import Outcome, Store
 from edge.store import Worker
 from edge.upstream import codec
-from edge.upstream.codec import HISTORY, JOURNAL, Batch, MalformedError, Problem, WireRow
-from edge.upstream.session import SESSION_ERRORS, Address, Backoff, payload, session
+from edge.upstream.codec import HISTORY, JOURNAL, Batch, MalformedError, Problem
+from edge.upstream.session import SESSION_ERRORS, Address, Backoff, payload, session, unless_lost
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +41,16 @@ class Counts:
     failed: int = 0  # batches not stored because our file failed
 
 
-Told = Callable[[Batch, tuple[WireRow, ...]], None]
+Told = Callable[[Batch, Outcome], None]
 
 
 @dataclass(slots=True)
 class Receiver:
-    """`run` never returns; cancel it. `told` hears of every batch with the rows that were new in it."""
+    """`run` never returns; cancel it. `told` hears what became of each batch."""
 
     address: Address
     path: Path
-    told: Told = lambda _batch, _rows: None
+    told: Told = lambda _batch, _outcome: None
     clock: Clock = field(default_factory=SystemClock)  # dates what is received
     first_pause_s: float = 1.0
     maximum_pause_s: float = 60.0
@@ -86,7 +86,7 @@ class Receiver:
 
     async def _receive(self, worker: Worker, store: Store) -> None:
         async with session(self.address) as client:
-            await client.subscribe([(topic, 1) for topic in TOPICS])
+            await unless_lost(client, client.subscribe([(topic, 1) for topic in TOPICS]))
             self.connected = True
             for gateway, receipt in await worker.run(store.newest):
                 await self._tell(client, gateway, receipt)
@@ -131,8 +131,7 @@ class Receiver:
         self.counts.unsound += outcome.receipt.problem is Problem.CHAIN
         if outcome.receipt.problem is not Problem.NONE:
             log.error("%s %s refused: %s", batch.gateway, batch.stream, outcome.receipt.problem)
-        if outcome.stored:
-            self.told(batch, outcome.stored)
+        self.told(batch, outcome)
 
     def _may_ask(self, receipt: codec.Receipt) -> bool:
         now = asyncio.get_running_loop().time()
@@ -145,7 +144,8 @@ class Receiver:
     @staticmethod
     async def _tell(client: aiomqtt.Client, gateway: str, receipt: codec.Receipt) -> None:
         topic = codec.topic(gateway, "receipt")
-        await client.publish(topic, codec.encode_receipt(receipt), qos=1, timeout=PUBLISH_S)
+        said = codec.encode_receipt(receipt)
+        await unless_lost(client, client.publish(topic, said, qos=1, timeout=PUBLISH_S))
 
 
 def _same(said: object, topic: object) -> None:

@@ -19,7 +19,7 @@ from edge.journal import Journal, JournalError
 from edge.upstream import codec
 from edge.upstream.codec import Batch, Hello, MalformedError, Problem, Receipt, WireRow
 from edge.upstream.flow import Flow, Window
-from edge.upstream.session import SESSION_ERRORS, Address, Backoff, payload, session
+from edge.upstream.session import SESSION_ERRORS, Address, Backoff, payload, session, unless_lost
 from edge.upstream.source import READERS, HistorySource, JournalSource, Source, Standing
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class Upstream:
 
     async def _converse(self) -> None:
         async with session(self._address) as client:
-            await client.subscribe(codec.topic(self._gateway, "receipt"), qos=1)
+            await unless_lost(client, client.subscribe(codec.topic(self._gateway, "receipt"), qos=1))
             self._connected = True
             log.info("upstream connected to %s:%d", self._address.host, self._address.port)
             async with asyncio.TaskGroup() as tasks:

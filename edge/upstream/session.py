@@ -6,16 +6,19 @@ know better than a broker's queue what is missing.
 
 import asyncio
 import contextlib
-import logging
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import aiomqtt
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_LOOK_S = 0.1  # how soon a connection that was closed during the greeting is noticed
+_THREAD_S = 10.0  # paho gives up connecting after 5 s
 
 SESSION_ERRORS = (aiomqtt.MqttError, OSError)
 # MqttError: refused, lost, timed out; OSError: no route, TLS refused, a password or certificate file missing
@@ -98,17 +101,40 @@ def _credentials(address: Address) -> _Credentials:
     return _Credentials(password, tls)
 
 
+async def unless_lost(client: aiomqtt.Client, work: Coroutine[object, object, T]) -> T:
+    """The result of `work`; MqttError as soon as the connection is lost.
+
+    A call of aiomqtt itself would wait for its time limit on a connection that is already gone.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait((task, client._disconnected), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise aiomqtt.MqttError("connection lost")
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def _enter(client: aiomqtt.Client) -> None:
     """Connect. aiomqtt connects in a thread: a cancelled connect is waited for, or its socket would leak."""
     entering = asyncio.ensure_future(client.__aenter__())
     try:
-        await asyncio.shield(entering)
+        while not entering.done():
+            await asyncio.wait((entering,), timeout=_LOOK_S)
+            if client._misc_task is not None and client._misc_task.done() and not entering.done():
+                raise aiomqtt.MqttError("the broker closed the connection before it answered")
+        entering.result()
     except ValueError as error:
         raise aiomqtt.MqttError(f"the library cannot use this address: {error}") from error
     except asyncio.CancelledError:
-        with contextlib.suppress(*SESSION_ERRORS):
-            await entering
+        if client._misc_task is None:  # still in the thread; 5 s at most
+            await asyncio.wait((entering,), timeout=_THREAD_S)
         raise
+    finally:
+        entering.cancel()
+        await asyncio.gather(entering, return_exceptions=True)
 
 
 async def _discard(client: aiomqtt.Client) -> None:

@@ -1,0 +1,115 @@
+"""`substation-edge receive`: the receiver on a terminal, one line per outage, duty and alarm it stores."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import apsw
+
+from edge.receiver.service import Receiver
+from edge.receiver.store import Outcome, wire_to_row
+from edge.store import StoreError
+from edge.texts import Texts
+from edge.upstream.codec import JOURNAL, Batch, Problem, WireRow
+from edge.upstream.session import Address
+
+SHOWN = ("outage.", "duty.", "alarm.", "refund.")  # kinds of rows that are worth a line
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CIVIL = ZoneInfo("Asia/Shanghai")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `receive` understands. TLS unless `--insecure` is said."""
+    parser.add_argument("--host", default="127.0.0.1", help="broker")
+    parser.add_argument("--port", type=int, default=8883)
+    parser.add_argument("--database", type=Path, default=Path("received.sqlite"), help="what is stored")
+    parser.add_argument("--client-id", default="substation-receiver", help="one receiver, one id")
+    parser.add_argument("--username")
+    parser.add_argument("--password-file")
+    parser.add_argument("--ca-file", help="authority of the broker's certificate (default: the system's)")
+    parser.add_argument("--insecure", action="store_true", help="plain TCP, on a closed network only")
+    parser.add_argument("--quiet", action="store_true", help="no line per row, only the summary at the end")
+
+
+def run(options: argparse.Namespace, texts: Texts) -> int:
+    """Receive until SIGTERM or SIGINT; 0, or 2 when the database cannot be used."""
+    receiver = Receiver(_address(options), options.database)
+    if not options.quiet:
+        receiver.told = lambda batch, outcome: _show(batch, outcome, texts)
+    place = {"host": options.host, "port": options.port, "database": options.database}
+    print(texts("receive.listening", **place), flush=True)
+    try:
+        asyncio.run(_until_told(receiver))
+    except (apsw.Error, StoreError, OSError) as error:
+        print(texts("receive.failed", database=options.database, why=error), file=sys.stderr)
+        return 2
+    finally:
+        print(texts("receive.summary", **asdict(receiver.counts)), flush=True)
+    return 0
+
+
+def _address(options: argparse.Namespace) -> Address:
+    return Address(
+        options.host,
+        options.port,
+        options.client_id,
+        options.username,
+        options.password_file,
+        tls=not options.insecure or options.ca_file is not None,
+        ca_file=options.ca_file,
+    )
+
+
+async def _until_told(receiver: Receiver) -> None:
+    receiving = asyncio.ensure_future(receiver.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, receiving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await receiving
+
+
+def _show(batch: Batch, outcome: Outcome, texts: Texts) -> None:
+    problem = outcome.receipt.problem
+    if problem is not Problem.NONE:
+        why = texts(f"receive.why.{problem.value}", seq=outcome.receipt.seq)
+        print(texts("receive.refused", gateway=batch.gateway, stream=batch.stream, why=why), flush=True)
+    if batch.stream == JOURNAL:
+        for row in outcome.stored:
+            _show_row(batch.gateway, row, texts)
+
+
+def _show_row(gateway: str, wire: WireRow, texts: Texts) -> None:
+    row = wire_to_row(wire)
+    if not row.kind.startswith(SHOWN):
+        return
+    kind = texts(f"kind.{row.kind}")
+    line = texts(
+        "receive.row",
+        time=_civil(row.wall_ns),
+        gateway=gateway,
+        seq=row.seq,
+        kind=kind,
+        subject=row.subject,
+    )
+    print(_printable(line), flush=True)
+
+
+def _civil(wall_ns: int) -> str:
+    """Date and time in the station's civil time, or the number itself when it is no date."""
+    try:
+        moment = (_EPOCH + timedelta(microseconds=wall_ns // 1000)).astimezone(_CIVIL)
+    except OverflowError:
+        return f"{wall_ns} ns"
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _printable(line: str) -> str:
+    """What a gateway says must not steer the terminal."""
+    return "".join(mark if mark.isprintable() else "?" for mark in line)
