@@ -4,6 +4,7 @@ from edge.events.alarms import KEYS as ALARM_KEYS
 from edge.events.annunciator import Alarm
 from edge.events.evidence import EVIDENCE, Confidence, Item
 from edge.events.facts import Limits
+from edge.events.memory import resume, to_plain
 from edge.events.outage import Outage, Phase
 from edge.events.watch import Judgement, WatchState, judge, restore
 
@@ -20,4 +21,6 @@ __all__ = [
     "WatchState",
     "judge",
     "restore",
+    "resume",
+    "to_plain",
 ]

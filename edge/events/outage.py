@@ -15,9 +15,9 @@
 Every other pair stays where it is; `hold` (nothing is known) always does.
 
 `lost_at` is when heat was lost, `detected_at` when we were sure, `ended_at` when heat was back. While the
-circuit is out the cause is judged again: an unknown or weakly founded cause gives way to strong evidence at
-once, another one when its own evidence is gone and the new one has held for `confirm_s`, or when the new one
-explains it (evidence.py, rule 3).
+circuit is out the cause is judged again. An unknown or weakly founded cause gives way to strong evidence at
+once. Any other gives way when its own strong evidence is gone and the new one has held for `confirm_s`, or
+when the new one explains it (evidence.py, rule 3).
 """
 
 from collections.abc import Mapping
@@ -278,7 +278,8 @@ def _gives_way(outage: Outage, verdict: Verdict, evidence: tuple[Item, ...], hel
         return False
     if outage.confidence is Confidence.LOW:
         return True
-    own = [item.since for item in evidence if ev.BY_NAME[item.what].cause is outage.cause]
+    rows = ((item, ev.BY_NAME[item.what]) for item in evidence)
+    own = [item.since for item, row in rows if row.strong and row.cause is outage.cause]
     if own:
         return ev.decisive(verdict.cause, verdict.since, outage.cause, min(own))
     return verdict.since <= held_since

@@ -16,6 +16,7 @@ from edge.events.evidence import Confidence, Item
 from edge.events.facts import CircuitFacts, Limits, circuit_facts, station_facts
 from edge.events.outage import CircuitWatch, Outage, Phase, abandon
 from edge.events.outage import step as step_outage
+from edge.events.plain import mapping, number, optional
 from edge.events.points import point_observations
 from edge.image import ProcessImage
 from edge.records import Cause, CircuitView, Event, Plain
@@ -115,54 +116,38 @@ def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
     return WatchState(Board(tracks, max(orders, default=0) + 1), circuits, None, tuple(discarded))
 
 
-def _mapping(value: Plain) -> Mapping[str, Plain]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"expected a mapping, found {type(value).__name__}")
-    return value
-
-
-def _number(value: Plain) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"expected a number, found {type(value).__name__}")
-    return float(value)
-
-
-def _optional(value: Plain) -> float | None:
-    return None if value is None else _number(value)
-
-
 def _alarm(subject: str, value: Plain) -> Alarm:
-    body = _mapping(value)
+    body = mapping(value)
     return Alarm(
         subject=subject,
         key=str(body["alarm"]),
         where=str(body["where"]),
-        priority=int(_number(body["priority"])),
-        occurred=_number(body["occurred_at"]),
-        detected=_number(body["detected_at"]),
-        order=int(_number(body["order"])),
-        value=_optional(body["value"]),
+        priority=int(number(body["priority"])),
+        occurred=number(body["occurred_at"]),
+        detected=number(body["detected_at"]),
+        order=int(number(body["order"])),
+        value=optional(body["value"]),
         unit=str(body["unit"]),
         reason=str(body["reason"]),
     )
 
 
 def _item(value: Plain) -> Item:
-    body = _mapping(value)
-    return Item(str(body["what"]), _number(body["since"]), _optional(body["value"]), str(body["unit"]))
+    body = mapping(value)
+    return Item(str(body["what"]), number(body["since"]), optional(body["value"]), str(body["unit"]))
 
 
 def _outage(value: Plain) -> Outage:
-    body = _mapping(value)
+    body = mapping(value)
     return Outage(
         id=str(body["id"]),
         circuit=str(body["circuit"]),
-        suspected_at=_number(body["suspected_at"]),
-        lost_at=_number(body["lost_at"]),
-        detected_at=_number(body["detected_at"]),
+        suspected_at=number(body["suspected_at"]),
+        lost_at=number(body["lost_at"]),
+        detected_at=number(body["detected_at"]),
         cause=Cause(str(body["cause"])),
         confidence=Confidence(str(body["confidence"])),
         evidence=tuple(_item(item) for item in cast("Iterable[Plain]", body["evidence"])),
-        expected_recovery=_optional(body["expected_recovery"]),
+        expected_recovery=optional(body["expected_recovery"]),
         held=bool(body["held"]),
     )

@@ -1,0 +1,92 @@
+"""What the journal does not hold of the watch: suspicion, evidence timers, recovery under way. Pure.
+
+The journal alone rebuilds every open outage and alarm (`restore`). With this memory, saved now and then, a
+restart also keeps when evidence began, so that heat lost a minute before the restart is dated rightly.
+Times are saved as ages, since monotonic time starts anew with every boot; the wall clock measures only the
+pause.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edge.clock import Instant
+from edge.events.evidence import BY_NAME, Timer
+from edge.events.outage import CircuitWatch, Phase
+from edge.events.plain import mapping, number, optional
+from edge.events.watch import WatchState
+from edge.records import Plain
+
+PAUSE_S = 300.0  # a longer pause has seen too much that we have not
+
+
+def to_plain(state: WatchState, now: Instant) -> dict[str, Plain]:
+    """The memory as plain values, for the state kept beside the history."""
+    circuits = {name: _plain(watch, now.monotonic) for name, watch in state.circuits.items()}
+    return {"at": now.wall, "circuits": circuits}
+
+
+def resume(state: WatchState, memory: Plain, now: Instant) -> WatchState:
+    """`state` as restored from the journal, completed by a memory saved at most 300 s ago.
+
+    The journal decides whether an outage is open. A memory that is older, from the future or not understood
+    is left aside: it is a help, and no record.
+    """
+    try:
+        known = mapping(memory)
+        pause = now.wall - number(known["at"])
+        if not 0.0 <= pause <= PAUSE_S:
+            return state
+        saved = mapping(known["circuits"])
+        watches = {name: _watch(mapping(plain), now.monotonic - pause) for name, plain in saved.items()}
+    except (KeyError, TypeError, ValueError):
+        return state
+    merged = {name: _merged(watch, state.circuits.get(name)) for name, watch in watches.items()}
+    return replace(state, circuits={**state.circuits, **merged})
+
+
+def _plain(watch: CircuitWatch, now: float) -> dict[str, Plain]:
+    timers = {what: [now - timer.since, now - timer.seen] for what, timer in watch.timers.items()}
+    return {
+        "phase": watch.phase.value,
+        "age": now - watch.since,
+        "due_age": None if watch.due_since is None else now - watch.due_since,
+        "warm": watch.warm,
+        "heat_back_age": None if math.isinf(watch.not_before) else now - watch.not_before,
+        "timers": timers,
+    }
+
+
+def _watch(plain: Mapping[str, Plain], saved: float) -> CircuitWatch:
+    """A watch from its memory; `saved` is the monotonic time of now at which it was saved."""
+    due, back = optional(plain["due_age"]), optional(plain["heat_back_age"])
+    return CircuitWatch(
+        phase=Phase(str(plain["phase"])),
+        since=saved - number(plain["age"]),
+        timers={
+            what: _timer(ages, saved) for what, ages in mapping(plain["timers"]).items() if what in BY_NAME
+        },
+        due_since=None if due is None else saved - due,
+        warm=plain["warm"] is True,
+        not_before=-math.inf if back is None else saved - back,
+    )
+
+
+def _timer(ages: Plain, saved: float) -> Timer:
+    if not isinstance(ages, list | tuple):
+        raise TypeError("a timer is kept as two ages")
+    since, seen = ages
+    return Timer(saved - number(since), saved - number(seen))
+
+
+def _merged(memory: CircuitWatch, journal: CircuitWatch | None) -> CircuitWatch:
+    """Memory under the journal's authority: an outage is open exactly when the journal says so."""
+    outage = journal.outage if journal is not None else None
+    inside = memory.phase in (Phase.OUT, Phase.RECOVERING)
+    if outage is not None:
+        return replace(memory, outage=outage, phase=memory.phase if inside else Phase.OUT)
+    return replace(memory, phase=Phase.SUSPECTED) if memory.phase is Phase.OUT else _closed(memory)
+
+
+def _closed(memory: CircuitWatch) -> CircuitWatch:
+    return replace(memory, phase=Phase.NORMAL) if memory.phase is Phase.RECOVERING else memory
