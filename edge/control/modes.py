@@ -86,7 +86,7 @@ VALVE: tuple[Mode[Action], ...] = (
     Mode("frost", Holder.FROST, Action.FROST, _freezing),
     Mode("off_season", Holder.AUTOMATIC, Action.SHUT, _idle),
     Mode("supply_broken", Holder.AUTOMATIC, Action.HOLD, lambda situation: not situation.supply_known),
-    Mode("primary_lost", Holder.AUTOMATIC, Action.HOLD, _on(Condition.PRIMARY_LOST)),
+    Mode("primary_lost", Holder.AUTOMATIC, Action.SETTLE, _on(Condition.PRIMARY_LOST)),
     Mode("automatic", Holder.AUTOMATIC, Action.CONTROL, _always),
 )
 

@@ -107,7 +107,7 @@ class Watch:
 
 
 WATCHES: Mapping[Condition, Watch] = {
-    Condition.OVERHEATED: Watch(_overheated, entry_s=5.0, exit_s=60.0),
+    Condition.OVERHEATED: Watch(_overheated, entry_s=5.0, exit_s=30.0),
     Condition.NO_CIRCULATION: Watch(_no_circulation, entry_s=15.0, exit_s=5.0),  # Siemens: feedback in 15 s
     Condition.LOW_PRESSURE: Watch(_low_pressure, entry_s=10.0, exit_s=30.0),
     Condition.FREEZING: Watch(_freezing, entry_s=10.0, exit_s=300.0),  # Siemens: at least 5 min

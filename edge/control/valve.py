@@ -7,7 +7,7 @@ from edge.control import pi
 from edge.control.pi import PiState
 from edge.site import Circuit, Valve
 
-SETPOINT_K_PER_S = 2.0 / 60.0  # 120 K/h: Siemens allows 1..600 K/h for the rise of the setpoint
+SETPOINT_K_PER_S = 5.0 / 60.0  # 300 K/h: Siemens allows 1..600 K/h for the rise of the setpoint
 RESOLUTION_PERCENT = 0.5  # less vanishes in the positioner's dead band (0.8 %) and only costs starts
 FROST_PERCENT = 20.0  # a small flow through an equal-percentage plug: the loop must not freeze, no more
 SHUT_PERCENT = 0.0  # an interlock shuts fully: `minimum_percent` bounds control, not protection
@@ -23,7 +23,8 @@ class Action(StrEnum):
     SAFE = "safe"
     SHUT = "shut"
     FROST = "frost"
-    HOLD = "hold"
+    HOLD = "hold"  # where it is
+    SETTLE = "settle"  # where it last held the setpoint
     CONTROL = "control"
 
 
@@ -35,6 +36,7 @@ class ValveState:
     command_percent: float | None = None  # as last issued
     pi: PiState = field(default_factory=PiState)
     setpoint_c: float | None = None  # on its ramp; None when not in use
+    settled_percent: float | None = None  # where the supply was last within the dead band
     limited_by: str = ""
 
 
@@ -52,8 +54,8 @@ def move(action: Action, valve: ValveState, circuit: Circuit, given: ValveInput)
     """The valve one cycle later under `action`."""
     if action is Action.CONTROL and given.setpoint_c is not None and given.supply_c is not None:
         return _control(valve, circuit, given, given.setpoint_c, given.supply_c)
-    if action in (Action.HOLD, Action.CONTROL):
-        return _hold(valve, given)
+    if action in _HOLDING:
+        return _hold(action, valve, given)
     settings = circuit.valve
     fixed = {
         Action.SAFE: None if settings.safe == "hold" else settings.safe,
@@ -65,16 +67,25 @@ def move(action: Action, valve: ValveState, circuit: Circuit, given: ValveInput)
     return ValveState(action, fixed)
 
 
-def _hold(valve: ValveState, given: ValveInput) -> ValveState:
-    """Stay at the last command of control; after anything else, where the valve is measured to be."""
-    holding = valve.action in (Action.CONTROL, Action.HOLD)
+_HOLDING = (Action.CONTROL, Action.HOLD, Action.SETTLE)
+
+
+def _hold(action: Action, valve: ValveState, given: ValveInput) -> ValveState:
+    """Stay at the last command of control; after anything else, where the valve is measured to be.
+
+    A failing source lets control open the valve until the loss is detected; SETTLE takes that back, so that
+    the returning heat finds the opening it left (overshoot 0.2..0.7 K, not 0.9..1.3 K, on the bench's plant).
+    """
+    holding = valve.action in _HOLDING
     command = valve.command_percent
-    if given.position_percent is not None and (not holding or command is None):
+    if action is Action.SETTLE and valve.settled_percent is not None:
+        command = valve.settled_percent
+    elif given.position_percent is not None and (not holding or command is None):
         command = min(max(given.position_percent, 0.0), 100.0)
     ramp = None
     if holding and valve.setpoint_c is not None and given.setpoint_c is not None:
         ramp = _ramp(valve.setpoint_c, given.setpoint_c, given.dt)
-    return replace(valve, action=Action.HOLD, command_percent=command, setpoint_c=ramp, limited_by="")
+    return replace(valve, action=action, command_percent=command, setpoint_c=ramp, limited_by="")
 
 
 def _ramp(from_c: float, to_c: float, dt: float) -> float:
@@ -94,7 +105,9 @@ def _control(
     ramping = abs(target_c - setpoint_c) > settings.dead_band_k
     limited_by = _limit(settings, unbounded) or (SETPOINT_RAMP if ramping else "")
     command = _worth_moving(settings, valve.command_percent, loop.output_percent)
-    return ValveState(Action.CONTROL, command, loop, setpoint_c, limited_by)
+    resting = abs(setpoint_c - supply_c) <= settings.dead_band_k
+    settled = command if resting else valve.settled_percent
+    return ValveState(Action.CONTROL, command, loop, setpoint_c, settled, limited_by)
 
 
 def _start(valve: ValveState, circuit: Circuit, given: ValveInput, supply_c: float) -> ValveState:
