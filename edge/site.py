@@ -91,13 +91,13 @@ class Curve(Model):
 class Valve(Model):
     """PI on the primary valve. Gain in % of stroke per K, dead band on the error in K.
 
-    Defaults: the best fixed PI of the plant study, detuned for slower lines (docs/decisions).
+    Defaults: the best fixed PI of the plant study; the valve rests while the error is within the dead band.
     `safe` is held until every required input has reported: `hold` writes nothing, as CJJ/T 34-2022 13.1.5
     asks of automatic regulators (hold the present value); a number is an opening in %.
     """
 
-    gain_percent_per_k: Positive = 1.5
-    integral_time_s: Annotated[float, Field(ge=5, le=3600)] = 60.0
+    gain_percent_per_k: Positive = 2.2
+    integral_time_s: Annotated[float, Field(ge=5, le=3600)] = 50.0
     dead_band_k: Annotated[float, Field(ge=0, le=9)] = 0.3
     running_time_s: Annotated[float, Field(ge=5, le=900)] = 120.0
     minimum_percent: Percent = 0.0
