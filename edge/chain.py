@@ -167,11 +167,15 @@ def canonical(body: Mapping[str, Plain]) -> bytes:
     return packed
 
 
+def _digest(prev: bytes, header: tuple[int | str | bytes, ...]) -> bytes:
+    packed: bytes = msgpack.packb((LAYOUT, *header))
+    return hashlib.sha256(prev + packed).digest()
+
+
 def digest(prev: bytes, row: Row) -> bytes:
     """SHA-256 over the hash before and the header of `row`."""
-    header = [LAYOUT, row.seq, row.boot_id, row.boottime_ns, row.wall_ns, row.clock_state]
-    packed: bytes = msgpack.packb([*header, row.kind, row.subject, row.body_hash])
-    return hashlib.sha256(prev + packed).digest()
+    clocks = (row.boottime_ns, row.wall_ns, row.clock_state)
+    return _digest(prev, (row.seq, row.boot_id, *clocks, row.kind, row.subject, row.body_hash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +196,11 @@ class Draft:
 
 def link(head: Head, draft: Draft, now: Instant, boot_id: str, seq: int | None = None) -> Row:
     """The row that `draft` becomes after `head`; `seq` only for a segment, which may leave a gap."""
+    number = head.seq + 1 if seq is None else seq
+    clocks = (round(now.boottime * _MICRO) * 1000, round(now.wall * _MICRO) * 1000, now.state.value)
     body_hash = hashlib.sha256(draft.body).digest()
-    row = Row(
-        seq=head.seq + 1 if seq is None else seq,
-        boot_id=boot_id,
-        boottime_ns=round(now.boottime * _MICRO) * 1000,
-        wall_ns=round(now.wall * _MICRO) * 1000,
-        clock_state=now.state.value,
-        kind=draft.kind,
-        subject=draft.subject,
-        body_hash=body_hash,
-        hash=b"",
-        body=draft.body,
-    )
-    return _with_hash(row, digest(head.hash, row))
-
-
-def _with_hash(row: Row, value: bytes) -> Row:
-    fields = (row.seq, row.boot_id, row.boottime_ns, row.wall_ns, row.clock_state, row.kind, row.subject)
-    return Row(*fields, row.body_hash, value, row.body)
+    header = (number, boot_id, *clocks, draft.kind, draft.subject, body_hash)
+    return Row(*header, _digest(head.hash, header), draft.body)
 
 
 def follows(head: Head, row: Row) -> bool:
