@@ -7,7 +7,9 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 from edge.clock import Clock, ScaledClock, SystemClock
 from edge.loading import SiteError
@@ -140,9 +142,12 @@ def _verify(options: argparse.Namespace, texts: Texts) -> int:
         return 2
     found = verify(options.journal)
     for fault in found.faults:
-        print(texts("cli.verify.fault", seq=fault.seq, what=fault.what), file=sys.stderr)
+        print(
+            texts("cli.verify.fault", seq=fault.seq, what=texts(fault.what), detail=fault.detail),
+            file=sys.stderr,
+        )
     key = "cli.verify.bad" if found.faults else "cli.verify.good"
-    print(texts(key, rows=found.rows, faults=len(found.faults), hash=found.head.hex()))
+    print(texts(key, rows=found.rows, faults=len(found.faults), hash=found.head.hash.hex()))
     return 1 if found.faults else 0
 
 
@@ -155,7 +160,25 @@ def _add_export(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _export(options: argparse.Namespace, texts: Texts) -> int:
-    raise SystemExit(2)
+    import apsw  # noqa: PLC0415 - only to name its error
+
+    from edge.export import export  # noqa: PLC0415
+
+    if not options.journal.is_file():
+        print(texts("cli.no_file", file=options.journal), file=sys.stderr)
+        return 2
+    try:
+        with _output(options.output) as out:
+            done = export(options.journal, out, options.format, texts)
+    except apsw.Error as error:
+        print(texts("cli.not_a_journal", file=options.journal, why=error), file=sys.stderr)
+        return 2
+    print(texts("cli.export.done", rows=done.rows, faults=done.faults), file=sys.stderr)
+    return 1 if done.faults else 0
+
+
+def _output(path: Path | None) -> AbstractContextManager[BinaryIO]:
+    return nullcontext(sys.stdout.buffer) if path is None else path.open("wb")
 
 
 def _add_receive(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -167,7 +190,10 @@ def _add_receive(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 
 def _receive(options: argparse.Namespace, texts: Texts) -> int:
-    raise SystemExit(2)
+    from edge import logs, receiving  # noqa: PLC0415 - the other commands start without MQTT
+
+    logs.configure()
+    return receiving.run(options.host, options.port, options.database, texts)
 
 
 if __name__ == "__main__":

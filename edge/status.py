@@ -47,7 +47,12 @@ def _view(view: CircuitView) -> Document:
 
 
 def document(
-    site: Site, outcome: Outcome, pace: Pace, devices: list[PolledDevice], tail: deque[Event]
+    site: Site,
+    outcome: Outcome,
+    pace: Pace,
+    devices: list[PolledDevice],
+    tail: deque[Event],
+    upstream: UpstreamStatus | None,
 ) -> Document:
     """The present status. `tail` holds the newest recorded events, oldest first."""
     image = outcome.image

@@ -90,7 +90,7 @@ def _title(document: Document, texts: Texts, age_s: float) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{document['name'][texts.language]} ", style="bold")
     line.append(f" {document['gateway']}  {clock_text(document['wall'])}  ")
-    line.append(texts(f"phase.season.{document['compliance']['phase']}"), style="cyan")
+    line.append(texts(f"phase.{document['compliance']['phase']}"), style="cyan")
     if age_s > OLD_S:
         line.append("  " + texts("view.old", seconds=f"{age_s:.0f}"), style="bold white on red")
     return line
@@ -215,24 +215,32 @@ def _outages(document: Document, texts: Texts) -> Iterable[RenderableType]:
 
 def _outage(document: Document, texts: Texts, outage: Document, refunds: Iterable[Document]) -> Text:
     name = _circuit_name(document, texts, outage["circuit"])
-    line = Text(f"{name}: {texts('outage.cause')} {texts('cause.' + outage['cause'])}, ", overflow="fold")
-    line.append(f"{texts('outage.lost_at')} {_hour(outage['lost_at'])}, ")
+    line = Text(f"{name}: {texts('cause.' + outage['cause'])}; ", overflow="fold")
+    line.append(f"{texts('outage.lost_at')} {_hour(outage['lost_at'])}; ")
     if outage["ended_at"] is None:
         line.append(f"{texts('outage.detected_at')} {_hour(outage['detected_at'])}")
     else:
         line.append(f"{texts('outage.ended_at')} {_hour(outage['ended_at'])}")
     for refund in refunds:
         if refund["outage"] == outage["id"]:
-            line.append(f"; {texts('refund.basis')}: {refund['text'][texts.language]} [{refund['clause']}]")
+            line.append(f"; {texts('refund.basis')}: {_refund(texts, refund)}")
     return line
+
+
+def _refund(texts: Texts, refund: Document) -> str:
+    clauses = ", ".join(refund["clauses"])
+    words = texts(f"refund_reason.{refund['reason']}")
+    if refund["quantity"] is not None:
+        words += f" {refund['quantity']:.2f} {texts('view.' + refund['unit'])}"
+    return f"{words} [{clauses}]" if clauses else words
 
 
 def _duty(texts: Texts, duty: Document) -> Text:
     line = Text("  ", no_wrap=True, overflow="ellipsis")
-    line.append(f"[{duty['clause']}] {duty['title'][texts.language]} ")
-    due = texts("view.at_once") if duty["due"] is None else _hour(duty["due"])
+    line.append(f"[{duty['clause']}] {texts(duty['action'])} ")
+    due = texts(duty["urgency"]) if duty["due"] is None else _hour(duty["due"])
     line.append(f"→ {due} ", style="bold")
-    line.append(texts(f"view.duty.{duty['state']}"), style=_DUTY_STYLE.get(duty["state"], ""))
+    line.append(texts(f"duty_state.{duty['state']}"), style=_DUTY_STYLE.get(duty["state"], ""))
     return line
 
 
@@ -271,7 +279,7 @@ def _upstream(document: Document, texts: Texts) -> Text:
     line.append(texts(connected), style="green" if found["connected"] else "bold red")
     for stream, state in found["streams"].items():
         line.append(
-            f"  {texts('view.stream.' + stream)} {texts('upstream.written')} {state['written']}"
+            f"  {texts('view.stream.' + stream)} {texts('upstream.sent')} {state['sent']}"
             f" {texts('upstream.receipted')} {state['receipted']}",
             style="",
         )
