@@ -8,7 +8,7 @@ from drivers.driver import Point
 from drivers.errors import ConfigurationError, LocalProtocolError
 from drivers.profile import MemoryProfile, MemoryRegister
 from drivers.reading import Reading, Reason
-from drivers.units import convert
+from drivers.registers import unit_factor
 
 
 class MemoryDriver:
@@ -34,7 +34,7 @@ class MemoryDriver:
     async def write(self, point: Point, value: float) -> None:
         """Keep `value`; LocalProtocolError when the profile does not allow it."""
         register = self._register(point)
-        wanted = convert(value, point.unit, register.unit)
+        wanted = value * unit_factor(point.unit, register.unit)
         if register.write is None or not register.write.low <= wanted <= register.write.high:
             raise LocalProtocolError(
                 f"{point.device}.{point.register}: the profile does not allow writing {wanted}"
@@ -50,7 +50,8 @@ class MemoryDriver:
             ) from error
 
     def _reading(self, point: Point) -> Reading:
-        unit, value = self._register(point).unit, self.values.get((point.device, point.register))
+        factor = unit_factor(self._register(point).unit, point.unit)
+        value = self.values.get((point.device, point.register))
         if value is None:
             return Reading.bad(Reason.NEVER_READ, point.unit, self._now())
-        return Reading.good(convert(value, unit, point.unit), point.unit, self._now())
+        return Reading.good(value * factor, point.unit, self._now())

@@ -186,7 +186,7 @@ class Line:
         try:
             await self._exchange_fence(request, gap_s)
         except RemoteProtocolError:
-            # the old answer came instead of the fence's: that one follows, let it pass before the next attempt
+            # the old answer came instead of the fence's: let that one pass, too, before the next attempt
             await asyncio.sleep(self._bus.timeout_s)
             await self._exchange_fence(request, gap_s)
 

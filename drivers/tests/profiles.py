@@ -6,7 +6,7 @@ from typing import Any
 from drivers.profile import Profile, parse_profile
 
 
-def make_profile(protocol: str, registers: Mapping[str, Mapping[str, Any]], **options: object) -> Profile:
+def make_profile(protocol: str, registers: Mapping[str, Mapping[str, object]], **options: object) -> Profile:
     """A profile from plain data; `options` fill the protocol's own table."""
     header = {
         "id": "device",

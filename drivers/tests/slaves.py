@@ -81,14 +81,14 @@ class Slave:
         known = all((unit, bank, a) in self.words for a in range(start, start + count))
         return 0 if known and count <= self.largest else 2
 
-    def send(self, request: bytes, right: bytes, write: Callable[[bytes], None]) -> None:
+    def send(self, request: bytes, right: bytes, write: Callable[[bytes], object]) -> None:
         """Put the answer onto the line: at once, or as the fault wants it."""
         pieces = [(0.0, right)] if self.fault is None else self.fault(request, right)
         task = asyncio.get_running_loop().create_task(self._deliver(pieces, write, set(self.tasks)))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _deliver(self, pieces: Pieces, write: Callable[[bytes], None], before: Tasks) -> None:
+    async def _deliver(self, pieces: Pieces, write: Callable[[bytes], object], before: Tasks) -> None:
         for delay, data in pieces:
             if delay:
                 await asyncio.sleep(delay)

@@ -49,7 +49,7 @@ def test_no_two_registers_of_a_shipped_modbus_profile_mean_the_same_place() -> N
 
 def test_the_meters_units_that_hang_on_its_configuration_are_marked_as_assumed() -> None:
     meter = load_profile(next(p for p in SHIPPED if p.stem == "kamstrup_multical_603"))
-    marked = {name for name, register in meter.registers.items() if register.unit in _CONFIGURED}  # type: ignore[union-attr]
+    marked = {name for name, register in meter.registers.items() if register.unit in _CONFIGURED}
     assert marked == {"power", "energy_e1", "energy_a1", "volume_v1"}
     assert {n for n, r in meter.registers.items() if getattr(r, "confidence", None) == "assumed"} == marked
 

@@ -1,0 +1,113 @@
+"""A small OPC UA server on a free port: variables of our choice, with value, status and source time.
+
+It runs on an event loop of its own in a thread: starting one takes seconds, so that tests share it, and what
+the server's library leaves running does not count against the driver under test.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from asyncua import ua
+from asyncua.server.server import Server
+
+NAMESPACE = "urn:test:plc"
+_T = TypeVar("_T")
+logging.getLogger("asyncua.server").setLevel(logging.CRITICAL)  # it logs every connection that is cut
+
+
+class Plc:
+    """The server and its variables by identifier."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
+        self.url = url
+        self._loop = loop
+        self._server = Server()
+        self._index = 0
+        self._nodes: dict[str, ua.NodeId] = {}
+
+    def there(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run `work` on the server's loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def start(self, extra_namespaces: int) -> None:
+        """Begin to serve; the extra namespaces stand before ours."""
+        self.there(self._start(extra_namespaces))
+
+    async def _start(self, extra_namespaces: int) -> None:
+        await self._server.init()
+        self._server.set_endpoint(self.url)
+        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        for number in range(extra_namespaces):
+            await self._server.register_namespace(f"urn:test:other:{number}")
+        self._index = await self._server.register_namespace(NAMESPACE)
+        await self._server.start()
+
+    def stop(self) -> None:
+        """End, with everything the server's library leaves behind."""
+        self.there(self._stop())
+
+    async def _stop(self) -> None:
+        await self._server.stop()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def put(
+        self,
+        identifier: str,
+        value: object,
+        kind: str = "Float",
+        status: int = 0,
+        stamp: float | None = 1_700_000_000.0,
+    ) -> None:
+        """Set (and make, at first) a variable; `stamp` is the source's time in Unix seconds."""
+        self.there(self._put(identifier, ua.Variant(value, ua.VariantType[kind]), status, stamp))
+
+    async def _put(self, identifier: str, variant: ua.Variant, status: int, stamp: float | None) -> None:
+        if identifier not in self._nodes:
+            node_id = ua.NodeId(ua.String(identifier), ua.Int16(self._index))
+            node = await self._server.nodes.objects.add_variable(node_id, identifier, variant)
+            await node.set_writable()
+            self._nodes[identifier] = node_id
+        source = None if stamp is None else ua.DateTime.fromtimestamp(stamp, UTC)
+        data = ua.DataValue(variant, StatusCode=ua.StatusCode(ua.UInt32(status)), SourceTimestamp=source)
+        await self._server.write_attribute_value(self._nodes[identifier], data)
+
+    def value(self, identifier: str) -> tuple[ua.Variant, datetime | None]:
+        """What the variable holds, and the source's time that came with it."""
+        node = self._server.get_node(self._nodes[identifier])
+        data = self.there(node.read_data_value(raise_on_bad_status=False))
+        assert data.Value is not None
+        return data.Value, data.SourceTimestamp
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving_plc(port: int | None = None, extra_namespaces: int = 0) -> Iterator[Plc]:
+    """A server that runs until the context ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="plc")
+    thread.start()
+    plc = Plc(loop, f"opc.tcp://127.0.0.1:{port or free_port()}")
+    try:
+        plc.start(extra_namespaces)
+        yield plc
+    finally:
+        plc.stop()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
