@@ -38,12 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="substation-edge", description="Substation Edge / 换热站边缘控制器")
-    parser.add_argument(
-        "--lang", choices=["zh", "en"], help="language of what is printed (default: the locale's)"
-    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_run, _add_check, _add_watch, _add_verify, _add_export, _add_receive):
         add(commands)
+    for command in commands.choices.values():
+        command.add_argument("--lang", choices=["zh", "en"], help="language (default: the locale's) / 语言")
     return parser
 
 

@@ -113,13 +113,13 @@ def _plain(value: float | None, digits: int = 1) -> Text:
 
 _CIRCUIT_COLUMNS = (
     ("word.circuit", ""),
-    ("word.setpoint", "°C"),
+    ("view.setpoint", "°C"),
     ("word.supply", "°C"),
     ("word.return", "°C"),
     ("word.valve", "%"),
     ("word.pump", "Hz"),
-    ("word.power", "kW"),
-    ("word.pressure", "bar"),
+    ("view.power", "kW"),
+    ("view.pressure", "bar"),
     ("word.mode", ""),
 )
 
@@ -127,9 +127,7 @@ _CIRCUIT_COLUMNS = (
 def _circuits(document: Document, texts: Texts) -> Table:
     table = Table(box=None, pad_edge=False, expand=True, header_style="bold", padding=(0, 1, 0, 0))
     for key, unit in _CIRCUIT_COLUMNS:
-        table.add_column(
-            f"{texts(key)} {unit}".strip(), justify="left" if not unit else "right", overflow="fold"
-        )
+        table.add_column(f"{texts(key)}\n{unit}", justify="left" if not unit else "right", no_wrap=True)
     for circuit in document["circuits"]:
         name = circuit["id"]
         table.add_row(
@@ -157,15 +155,15 @@ def _mode(circuit: Document, texts: Texts) -> Text:
 def _station(document: Document, texts: Texts) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis", style="")
     for key, point, digits, unit in (
-        ("word.outdoor", "station.outdoor_temperature", 1, "°C"),
-        ("word.primary_supply", "station.primary_supply_temperature", 1, "°C"),
-        ("word.differential_pressure", "station.primary_differential_pressure", 2, "bar"),
-        ("word.tank_level", "station.tank_level", 2, "m"),
+        ("view.outdoor", "station.outdoor_temperature", 1, "°C"),
+        ("view.primary", "station.primary_supply_temperature", 1, "°C"),
+        ("view.dp", "station.primary_differential_pressure", 2, "bar"),
+        ("view.tank", "station.tank_level", 2, "m"),
     ):
         line.append(f"{texts(key)} ", style="dim").append(_number(document, texts, point, digits)).append(
             f" {unit}  "
         )
-    line.append(f"{texts('word.mains')} ", style="dim").append(_state(document, texts, "station.mains_power"))
+    line.append(f"{texts('view.mains')} ", style="dim").append(_state(document, texts, "station.mains_power"))
     return line
 
 
