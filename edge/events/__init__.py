@@ -2,7 +2,8 @@
 
 from edge.events.alarms import KEYS as ALARM_KEYS
 from edge.events.annunciator import Alarm
-from edge.events.evidence import EVIDENCE, Confidence, Item
+from edge.events.cause import Confidence
+from edge.events.evidence import EVIDENCE, Item
 from edge.events.facts import Limits
 from edge.events.memory import resume, to_plain
 from edge.events.outage import Outage, Phase

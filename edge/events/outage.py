@@ -17,7 +17,7 @@ Every other pair stays where it is; `hold` (nothing is known) always does.
 `lost_at` is when heat was lost, `detected_at` when we were sure, `ended_at` when heat was back. While the
 circuit is out the cause is judged again. An unknown or weakly founded cause gives way to strong evidence at
 once. Any other gives way when its own strong evidence is gone and the new one has held for `confirm_s`, or
-when the new one explains it (evidence.py, rule 3).
+when the new one explains it (cause.py, rule 3).
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,10 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from edge.clock import Instant
+from edge.events import cause as causes
 from edge.events import evidence as ev
-from edge.events.evidence import Confidence, Item, Timer, Verdict
+from edge.events.cause import Confidence, Verdict
+from edge.events.evidence import Item, Timer
 from edge.events.facts import CircuitFacts, below, either, exceeds
 from edge.records import Cause, Event, Plain
 
@@ -209,8 +211,8 @@ def _move(
 def _open(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Outage:
     suspected = now.wall - (now.monotonic - watch.since)
     evidence = ev.items(watch.timers, facts, now, watch.not_before)
-    verdict = ev.attribute(evidence, suspected)
-    lost = ev.lost_at(evidence, verdict.cause, suspected)
+    verdict = causes.attribute(evidence, suspected)
+    lost = causes.lost_at(evidence, verdict.cause, suspected)
     circuit = facts.circuit.id
     return Outage(
         outage_id(circuit, lost),
@@ -251,7 +253,7 @@ def _rejudge(
     if outage is None or facts.due is not True:
         return watch, ()
     evidence = _continued(outage, ev.items(watch.timers, facts, now, watch.not_before))
-    verdict = ev.attribute(evidence, outage.suspected_at)
+    verdict = causes.attribute(evidence, outage.suspected_at)
     if not _gives_way(outage, verdict, evidence, now.wall - facts.circuit.detection.confirm_s):
         return watch, ()
     new = replace(outage, cause=verdict.cause, confidence=verdict.confidence, evidence=evidence)
@@ -281,7 +283,7 @@ def _gives_way(outage: Outage, verdict: Verdict, evidence: tuple[Item, ...], hel
     rows = ((item, ev.BY_NAME[item.what]) for item in evidence)
     own = [item.since for item, row in rows if row.strong and row.cause is outage.cause]
     if own:
-        return ev.decisive(verdict.cause, verdict.since, outage.cause, min(own))
+        return causes.decisive(verdict.cause, verdict.since, outage.cause, min(own))
     return verdict.since <= held_since
 
 

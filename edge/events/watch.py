@@ -12,7 +12,8 @@ from edge.clock import Instant
 from edge.events.alarms import CIRCUIT_ALARMS, ROOM_COLD, STATION_ALARMS, RoomFacts
 from edge.events.annunciator import Alarm, Board, Observation, Track, observe
 from edge.events.annunciator import step as step_alarms
-from edge.events.evidence import Confidence, Item
+from edge.events.cause import Confidence
+from edge.events.evidence import Item
 from edge.events.facts import CircuitFacts, Limits, circuit_facts, station_facts
 from edge.events.outage import CircuitWatch, Outage, Phase, abandon
 from edge.events.outage import step as step_outage

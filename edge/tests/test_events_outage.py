@@ -7,6 +7,7 @@ import msgpack
 import pytest
 
 from drivers import Reason
+from edge.chain import Draft, Entry
 from edge.events import Confidence, Phase, WatchState, restore, resume, to_plain
 from edge.events.outage import TRANSITIONS, Signal, outage_id
 from edge.records import Cause, Event, Plain
@@ -346,10 +347,9 @@ def test_old_weak_evidence_does_not_date_the_loss() -> None:
 
 
 def rows_of(events: list[Event]) -> list[dict[str, Plain]]:
-    """As the journal gives them back: packed and unpacked."""
-    return [
-        {"kind": e.kind, "subject": e.subject, "body": msgpack.unpackb(msgpack.packb(e.body))} for e in events
-    ]
+    """As the journal gives them back: checked, packed and unpacked."""
+    drafts = [Draft.of(Entry.of(event)) for event in events]
+    return [{"kind": d.kind, "subject": d.subject, "body": msgpack.unpackb(d.body)} for d in drafts]
 
 
 def newest(events: tuple[Event, ...]) -> list[dict[str, Plain]]:

@@ -93,7 +93,7 @@ def test_every_kind_of_event_has_its_words() -> None:
     kinds = {
         (where, kind)
         for where, call in _calls()
-        if _name(call) in ("Event", "Entry") and (kind := _first(call)) is not None
+        if _name(call) in ("Event", "Entry", "_event") and (kind := _first(call)) is not None
     }
     assert sorted((where, kind) for where, kind in kinds if f"kind.{kind}" not in ZH) == []
 
