@@ -28,7 +28,17 @@ _LATEST = f"""
 select {COLUMNS} from rows r join bodies b on b.seq = r.seq
 where r.seq in (select max(seq) from rows where kind >= ?1 and kind < ?2 group by subject) order by r.seq
 """  # noqa: S608 - COLUMNS is a constant of ours
-_DAMAGED = (apsw.CorruptError, apsw.NotADBError, UnicodeError, TypeError)
+# What damage makes of itself. A flipped bit in the head of the file also reads as a schema that cannot be
+# (SQLError) or a file that may only be read (ReadOnlyError); where really nothing can be written, putting the
+# file aside fails too and the file stays as it is.
+_DAMAGED = (
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.SQLError,
+    apsw.ReadOnlyError,
+    UnicodeError,
+    TypeError,
+)
 
 
 class JournalError(Exception):
