@@ -101,8 +101,9 @@ def _problem(file: str, detail: ErrorDetails, data: Mapping[str, Any]) -> Proble
     )
     values["limit"] = str(limit)
     values["choices"] = str(context.get("expected", context.get("expected_tags", "")))
-    if detail["type"] == "union_tag_not_found":
+    if detail["type"].startswith("union_tag"):
         key, leaf = f"{key}.kind", "kind"
+        values["given"] = str(context.get("tag", "-"))
     if code == "unknown_key":
         near = difflib.get_close_matches(leaf, _KNOWN_KEYS, n=1)
         values["near"] = near[0] if near else "-"
