@@ -78,7 +78,7 @@ async def _until_told(receiver: Receiver) -> None:
 def _show(batch: Batch, outcome: Outcome, texts: Texts) -> None:
     problem = outcome.receipt.problem
     if problem is not Problem.NONE:
-        why = texts(f"receive.why.{problem.value}", seq=outcome.receipt.seq)
+        why = texts(f"receive.why.{problem.value}", seq=outcome.forked or outcome.receipt.seq)
         print(texts("receive.refused", gateway=batch.gateway, stream=batch.stream, why=why), flush=True)
     if batch.stream == JOURNAL:
         for row in outcome.stored:

@@ -18,7 +18,6 @@ import aiomqtt
 T = TypeVar("T")
 
 _LOOK_S = 0.1  # how soon a connection that was closed during the greeting is noticed
-_THREAD_S = 10.0  # paho gives up connecting after 5 s
 
 SESSION_ERRORS = (aiomqtt.MqttError, OSError)
 # MqttError: refused, lost, timed out; OSError: no route, TLS refused, a password or certificate file missing
@@ -129,8 +128,8 @@ async def _enter(client: aiomqtt.Client) -> None:
     except ValueError as error:
         raise aiomqtt.MqttError(f"the library cannot use this address: {error}") from error
     except asyncio.CancelledError:
-        if client._misc_task is None:  # still in the thread; 5 s at most
-            await asyncio.wait((entering,), timeout=_THREAD_S)
+        while client._misc_task is None and not entering.done():  # in the thread, which gives up after 5 s
+            await asyncio.wait((entering,), timeout=_LOOK_S)
         raise
     finally:
         entering.cancel()

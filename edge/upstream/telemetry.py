@@ -28,7 +28,11 @@ def decode_readings(blob: bytes) -> dict[str, Reading]:
     """The readings; MalformedError for anything that is not what encode_readings makes."""
     try:
         listed = msgpack.unpackb(blob, strict_map_key=True)
+        if type(listed) is not list:
+            raise MalformedError("shape of a frame")
         return dict(_reading(item) for item in listed)
+    except MalformedError:
+        raise
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedError(f"no frame: {type(error).__name__}") from None
 
