@@ -77,8 +77,10 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._board = Blackboard.create(self._board_file, wiring.slots(), owner="bench")
         try:
-            self._start(self._plant_and_lines())
-            self._start(self._devices())
+            plc = self._spawn("plc", self._command("hil_tests.plc", "--board", self._board_file))
+            self._start(self._first())
+            self._start(self._second())
+            self._await_ready(plc)  # building the standard address space takes seconds
             self.site.write_text(self._site_text(), encoding="utf-8")
         except BaseException:
             self.close()
@@ -97,6 +99,8 @@ class Bench:
             child.process.kill()
         for child in self._children.values():
             child.process.wait()
+            if child.process.stdout is not None:
+                child.process.stdout.close()
         self._children.clear()
         self._board.close()
         for path in self.folder.iterdir():
@@ -154,21 +158,19 @@ class Bench:
 
     def _start(self, commands: dict[str, list[str]]) -> None:
         """Start processes side by side and wait until each is ready."""
-        for name, command in commands.items():
-            with (self.folder / f"{name}.log").open("ab") as log:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
-                )
-            self._children[name] = _Child(name, command, process)
-        deadline = time.monotonic() + _READY_S
-        for name in commands:
-            self._await_ready(self._children[name], deadline)
+        for child in [self._spawn(name, command) for name, command in commands.items()]:
+            self._await_ready(child)
 
-    def _await_ready(self, child: _Child, deadline: float) -> None:
+    def _spawn(self, name: str, command: list[str]) -> _Child:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+        self._children[name] = _Child(name, command, process)
+        return self._children[name]
+
+    def _await_ready(self, child: _Child) -> None:
         pipe = child.process.stdout
         assert pipe is not None
-        ready = select.select([pipe], (), (), max(0.0, deadline - time.monotonic()))[0]
-        line = pipe.readline() if ready else b""
+        line = pipe.readline() if select.select([pipe], (), (), _READY_S)[0] else b""
         pipe.close()
         if not line:
             raise BenchError(f"{child.name} did not come up: see {self.folder / child.name}.log")
@@ -177,8 +179,8 @@ class Bench:
     def _command(self, module: str, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", module, *map(str, arguments), "--parent", str(os.getpid())]
 
-    def _plant_and_lines(self) -> dict[str, list[str]]:
-        """What must stand before devices can: the plant's first measurements, and the ttys."""
+    def _first(self) -> dict[str, list[str]]:
+        """What must stand before devices can: the plant's first measurements and the ttys."""
         board = ("--board", str(self._board_file))
         ports = [word for name in (_LINE, _TECHNICIAN) for word in ("--port", name)]
         devices = [word for unit in _ON_LINE for word in ("--device", unit.name)]
@@ -191,16 +193,13 @@ class Bench:
             "drives": self._command("hil_tests.gateway", *folder, *units),
         }
 
-    def _devices(self) -> dict[str, list[str]]:
+    def _second(self) -> dict[str, list[str]]:
         board = ("--board", self._board_file)
 
         def serve(kind: str, name: str, *more: str | Path) -> list[str]:
             return self._command("hil_tests.devices", kind, name, *board, *more)
 
-        commands = {
-            "plc": self._command("hil_tests.plc", *board),
-            "rooms": serve("rooms", "all", "--tcp"),
-        }
+        commands = {"rooms": serve("rooms", "all", "--tcp")}
         for unit in wiring.METERS:
             commands[unit.name] = serve("meter", unit.name, "--serial", self.folder / unit.name, "--tcp")
         for unit in wiring.ACTUATORS:
