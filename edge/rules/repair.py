@@ -17,8 +17,9 @@ class RepairVerdict:
 
     `key` is None while the class is unknown (`reason` = "unknown") or where none applies ("silent",
     "planned", "not_an_accident"). `at_least` is the lowest class the elapsed time still allows;
-    `due` (Unix s) is the deadline of `key`, or provisionally of `at_least`; `due_from` the start of the range
-    where the text gives one. `forced` says that the elapsed time has overruled the expectation, `expected_key`.
+    `due` (Unix s) is the deadline of `key`, or provisionally of `at_least`; `due_from` starts the range
+    where the text gives one. `forced` says that the elapsed time has overruled the expectation,
+    `expected_key`.
     """
 
     key: str | None

@@ -113,7 +113,7 @@ class MilestoneRule(Cited):
     id: Key
     months_before_season: Annotated[int, Field(ge=1)] | None = None
     days_before_season: Annotated[int, Field(ge=0)] | None = None
-    days_before_fill: Annotated[int, Field(ge=1)] | None = None
+    days_before_fill: Annotated[int, Field(ge=0)] | None = None
     days_before_fill_parameter: Key | None = None
     by_end_of: MonthDay | None = None
     daily_from: MonthDay | None = None  # asked every day from here to `by_end_of`
