@@ -60,6 +60,11 @@ class Plc:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
+    def drop_subscriptions(self) -> None:
+        """Forget all subscriptions while their sessions live on, as a server short of memory may."""
+        service = self._server.iserver.subscription_service
+        self.there(service.delete_subscriptions(list(service.subscriptions)))
+
     def put(
         self,
         identifier: str,

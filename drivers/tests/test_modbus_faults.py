@@ -287,8 +287,10 @@ async def test_a_refused_point_that_answers_again_rejoins_its_neighbours(line: B
 async def test_a_device_that_allows_few_registers_is_still_read(line: Bench) -> None:
     line.slave.largest = 2
     for _ in range(6):
+        line.slave.requests.clear()
         values = await line.read("a", "b", "c", "level", "far")
         assert values == [100, 101, 104, 1.5, 199]
+    assert len(line.slave.requests) == 4, "a and b together, c, level, far: what was learned is kept"
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6])
@@ -439,6 +441,15 @@ async def test_a_serial_port_that_is_not_there_is_closed_and_comes_back() -> Non
         for _ in range(2):
             with pytest.raises(ClosedError, match="does-not-exist"):
                 await driver.read(points("a"))
+
+
+async def test_line_settings_the_port_cannot_do_are_a_configuration_error() -> None:
+    """A pseudo-terminal refuses even parity."""
+    async with serve_rtu(Slave()) as port:
+        driver = open_driver(ModbusRtuBus(port, parity="E"), [DeviceSetting("one", PROFILE, 1)], time.time)
+        with pytest.raises(ConfigurationError, match="line settings"):
+            await driver.read(points("a"))
+        await driver.__aexit__(None, None, None)
 
 
 @pytest.mark.parametrize("unit", [None, 0, 248])

@@ -137,6 +137,14 @@ async def test_a_bad_status_with_a_value_attached_is_never_a_number(
     assert (found.value, found.reason) == (None, Reason.DEVICE)
 
 
+@pytest.mark.parametrize("status", [0x808C0000, 0x80000000, 0xC0000000, 0x808C0100])
+def test_a_value_attached_to_a_bad_status_is_dropped_whatever_the_server_sends(status: int) -> None:
+    register = OpcUaRegister.model_validate(REGISTERS["supply"])
+    data = ua.DataValue(ua.Variant(46.0, ua.VariantType.Float), ua.StatusCode(ua.UInt32(status)))
+    found = reading(data, register, Unit.CELSIUS, 5.0, change=False)
+    assert (found.value, found.reason) == (None, Reason.DEVICE)
+
+
 @pytest.mark.parametrize("status", [0x40900000, 0x40000000, 0x40930200])
 async def test_an_uncertain_status_is_a_doubtful_number(plc: Plc, driver: Driver, status: int) -> None:
     await read(driver, "supply")
@@ -302,6 +310,17 @@ async def test_a_connection_that_falls_silent_is_an_error_and_not_an_old_value_f
             await read_until_error(driver)
         frozen.clear()
         await read_until(driver, "supply", lambda r: r.value == 45.5)
+
+
+async def test_a_subscription_that_died_behind_a_living_connection_is_an_error_and_made_anew(
+    plc: Plc, driver: Driver
+) -> None:
+    assert (await read(driver, "supply")).value == 45.5
+    plc.drop_subscriptions()
+    with pytest.raises(NoAnswerError):
+        await read_until_error(driver)
+    plc.put("Supply", 46.5)
+    await read_until(driver, "supply", lambda r: r.value == 46.5)
 
 
 async def read_until_error(driver: Driver) -> None:
