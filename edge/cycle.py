@@ -5,12 +5,13 @@ One step a period on absolute monotonic deadlines. A missed deadline is skipped 
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import msgpack
 
-from edge.acquisition import BusWorker
+from drivers import Point
 from edge.clock import Clock, Instant
 from edge.compliance import Compliance, follow, new_day
 from edge.control.decide import Decision, decide
@@ -20,7 +21,7 @@ from edge.events.watch import Judgement, WatchState, judge
 from edge.image import Inbox, ProcessImage
 from edge.outputs import Outputs
 from edge.recorder import Recorder
-from edge.records import Event
+from edge.records import Command, Event
 from edge.rules.model import Pack
 from edge.site import Site
 
@@ -29,6 +30,24 @@ log = logging.getLogger(__name__)
 STATE_PERIOD_S = 60.0  # control state kept for a bumpless restart
 OVERRUN_REPORT_S = 3600.0  # overruns are counted always and recorded at most this often
 CONTROL_STATE = "control"
+
+
+class Bus(Protocol):
+    """What the cycle needs of whoever serves a bus."""
+
+    @property
+    def outputs(self) -> Mapping[str, Point]:
+        """The points it can write, by name."""
+
+    @property
+    def failed(self) -> Collection[str]:
+        """Points whose last write was not accepted."""
+
+    def submit(self, command: Command) -> None:
+        """Want a value written."""
+
+    def drain_events(self) -> tuple[Event, ...]:
+        """What happened since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +88,7 @@ class Cycle:
     pack: Pack
     limits: Limits
     inbox: Inbox
-    workers: Sequence[BusWorker]
+    workers: Sequence[Bus]
     recorder: Recorder
     clock: Clock
     minds: Minds
@@ -77,7 +96,7 @@ class Cycle:
     alive: Callable[[], None]
     pace: Pace = field(default_factory=Pace)
     outputs: Outputs = field(init=False)
-    _routes: Mapping[str, BusWorker] = field(init=False)
+    _routes: Mapping[str, Bus] = field(init=False)
     _snapshot_at: float = -math.inf
     _state_at: float = -math.inf
 

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from drivers import Reading, Unit
-from edge.chain import Entry
+from edge.chain import BodyError, Entry, canonical
 from edge.clock import Instant
 from edge.history import History, HistoryError
 from edge.image import ProcessImage
 from edge.journal import Journal, JournalError
-from edge.records import CircuitView, Event
+from edge.records import CircuitView, Event, Plain
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ class Recorder:
         entries = self._waiting if not self._given_up else [self._confession(now), *self._waiting]
         try:
             self.seq = await self._journal.append(entries, now)
+        except BodyError as error:
+            self._refuse(entries, error, now)
         except JournalError as error:
             self._keep(error)
         else:
@@ -52,6 +54,16 @@ class Recorder:
     def _confession(self, now: Instant) -> Entry:
         body = {"events": self._given_up}
         return Entry.of(Event("journal.given_up", "station", now.wall, now.wall, body))
+
+    def _refuse(self, entries: Iterable[Entry], error: BodyError, now: Instant) -> None:
+        """An event that cannot be written is our own fault: say which, and let the others through."""
+        log.error("an event cannot be recorded", extra={"error": str(error)})
+        sound = [entry for entry in entries if _is_sound(entry)]
+        refused: list[Plain] = [entry.kind for entry in entries if not _is_sound(entry)]
+        told = Event(
+            "journal.refused", "station", now.wall, now.wall, {"kinds": refused, "error": str(error)}
+        )
+        self._waiting = [*sound, Entry.of(told)]
 
     def _keep(self, error: JournalError) -> None:
         if not self.failing:
@@ -77,6 +89,14 @@ class Recorder:
             await self._history.put_state(key, blob)
         except HistoryError as error:
             log.warning("state not stored", extra={"key": key, "error": str(error)})
+
+
+def _is_sound(entry: Entry) -> bool:
+    try:
+        canonical(entry.body)
+    except BodyError:
+        return False
+    return True
 
 
 def made(views: Mapping[str, CircuitView], wall: float) -> dict[str, Reading]:

@@ -1,0 +1,83 @@
+"""What happens to events when the journal cannot take them."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from edge import recorder as module
+from edge.clock import ClockState, Instant, SystemClock
+from edge.history import History
+from edge.journal import Entry, Journal, JournalError
+from edge.recorder import Recorder
+from edge.records import Event, Plain
+
+NOW = Instant(1_768_428_000.0, 100.0, 100.0, ClockState.SYNCED)
+
+
+def event(kind: str, **body: Plain) -> Event:
+    return Event(kind, "high", NOW.wall, NOW.wall, body)
+
+
+async def kinds(journal: Journal) -> list[str]:
+    return [row.kind for row in await journal.rows(0, 100)]
+
+
+class FullJournal(Journal):
+    """A journal whose disk is full while `full` is set."""
+
+    full = False
+
+    async def append(self, entries: Iterable[Entry], now: Instant) -> int:
+        if self.full:
+            raise JournalError("disk full")
+        return await super().append(list(entries), now)
+
+
+async def test_events_wait_in_order_until_the_journal_takes_rows_again(tmp_path: Path) -> None:
+    async with (
+        await FullJournal.open(tmp_path / "j.sqlite", SystemClock()) as journal,
+        await History.open(tmp_path / "h.sqlite", 1 << 20) as history,
+    ):
+        assert isinstance(journal, FullJournal)
+        recorder = Recorder(journal, history)
+        journal.full = True
+        await recorder.record([event("outage.started")], NOW)
+        assert recorder.failing
+        await recorder.record([event("outage.changed")], NOW)
+        journal.full = False
+        await recorder.record([event("outage.ended")], NOW)
+        assert not recorder.failing
+        assert await kinds(journal) == ["outage.started", "outage.changed", "outage.ended"]
+
+
+async def test_what_had_to_be_given_up_is_counted_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAITING_LIMIT", 2)
+    async with (
+        await FullJournal.open(tmp_path / "j.sqlite", SystemClock()) as journal,
+        await History.open(tmp_path / "h.sqlite", 1 << 20) as history,
+    ):
+        assert isinstance(journal, FullJournal)
+        recorder = Recorder(journal, history)
+        journal.full = True
+        for name in ("one", "two", "three", "four"):
+            await recorder.record([event(f"control.{name}")], NOW)
+        journal.full = False
+        await recorder.record([], NOW)
+        assert await kinds(journal) == ["journal.given_up", "control.three", "control.four"]
+        (first, *_) = await journal.rows(0, 1)
+        assert first.content["events"] == 2
+
+
+async def test_an_event_that_cannot_be_written_does_not_keep_the_others_out(tmp_path: Path) -> None:
+    async with (
+        await Journal.open(tmp_path / "j.sqlite", SystemClock()) as journal,
+        await History.open(tmp_path / "h.sqlite", 1 << 20) as history,
+    ):
+        recorder = Recorder(journal, history)
+        await recorder.record([event("control.mode"), event("control.command", value=math.nan)], NOW)
+        await recorder.record([event("alarm.raised")], NOW)
+        assert await kinds(journal) == ["control.mode", "journal.refused", "alarm.raised"]

@@ -1,0 +1,200 @@
+"""The service as a whole on a field in this process: start, decide, record, stop, and come back."""
+
+import asyncio
+import json
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from edge.clock import Clock, ScaledClock
+from edge.journal import Journal, Row
+from edge.loading import SiteError
+from edge.resources import config_dir
+from edge.service import Paths, serve
+from edge.tests.field import Field
+from edge.verification import verify
+
+SPEED = 60.0
+START = 1_768_428_000.0  # 2026-01-15 06:00 in Zhangye
+STEADY = {
+    "secondary_supply_temperature": 60.0,
+    "secondary_return_temperature": 45.0,
+    "secondary_supply_pressure": 4.0,
+    "primary_supply_temperature": 90.0,
+    "primary_return_temperature": 48.0,
+    "primary_flow": 40.0,
+    "heat_power": 1500.0,
+    "heat_energy": 1e6,
+    "primary_volume": 1e5,
+    "makeup_flow": 0.0,
+    "makeup_volume": 12.0,
+    "pump_1.frequency": 45.0,
+    "pump_1.running": 1.0,
+    "pump_1.fault": 0.0,
+    "makeup_pump.frequency": 0.0,
+    "makeup_pump.running": 0.0,
+    "makeup_pump.fault": 0.0,
+}
+STATION = {
+    "outdoor_temperature": -5.0,
+    "primary_supply_temperature": 90.0,
+    "primary_differential_pressure": 1.6,
+    "tank_level": 2.0,
+    "sump_level": 0.05,
+    "mains_power": 1.0,
+    "door": 0.0,
+}
+
+
+def steady_field() -> Field:
+    values = {f"{c}.{name}": value for c in ("high", "low") for name, value in STEADY.items()}
+    values |= {f"station.{name}": value for name, value in STATION.items()}
+    values |= {f"room.{room}.temperature": 20.5 for room in ("h1", "h2", "h3", "l1", "l2", "l3")}
+    values |= {"high.valve_position": 37.0, "low.valve_position": 41.0}
+    values |= {"high.secondary_return_pressure": 6.0, "low.secondary_return_pressure": 3.0}
+    values |= {"low.secondary_supply_temperature": 45.0}
+    return Field(values)
+
+
+@dataclass
+class House:
+    """The service in a folder; each `run` is one life of it."""
+
+    folder: Path
+    plant: Field
+    clock: Clock = field(default_factory=lambda: ScaledClock(START, time.monotonic(), SPEED))
+
+    def __post_init__(self) -> None:
+        text = (config_dir() / "sites" / "demo.toml").read_text(encoding="utf-8")
+        self.paths = Paths(self.folder / "site.toml", self.folder / "data", self.folder / "status.json")
+        self.paths.site.write_text(text[: text.index("[upstream]")], encoding="utf-8")
+        assert "upstream" not in tomllib.loads(self.paths.site.read_text(encoding="utf-8"))
+
+    async def run(self, until: Callable[[], bool]) -> None:
+        """Run until the condition holds; the service is then asked to stop. Fails after 20 real seconds."""
+        stop = asyncio.Event()
+        task = asyncio.create_task(serve(self.paths, self.clock, self.plant.open, stop=stop))
+        try:
+            async with asyncio.timeout(20.0):
+                while not until():
+                    if task.done():
+                        break
+                    await asyncio.sleep(0.005)
+        finally:
+            stop.set()
+            await task
+
+    async def rows(self) -> list[Row]:
+        async with await Journal.open(self.paths.data / "journal.sqlite", self.clock) as journal:
+            return await journal.rows(0, 10_000)
+
+    def wrote(self, point: str) -> list[float]:
+        return [value for name, value in self.plant.written if name == point]
+
+    def shown(self) -> dict[str, object]:
+        try:
+            found: dict[str, object] = json.loads(self.paths.status.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path, steady_field())
+
+
+async def test_the_first_command_to_a_valve_is_where_it_stands(house: House) -> None:
+    await house.run(lambda: bool(house.wrote("high.valve_setpoint")))
+    assert abs(house.wrote("high.valve_setpoint")[0] - 37.0) <= 1.0
+
+
+async def test_nothing_is_written_to_a_circuit_before_its_inputs_have_reported(house: House) -> None:
+    del house.plant.values["high.secondary_return_pressure"]
+    await house.run(lambda: bool(house.wrote("low.valve_setpoint")))
+    assert house.wrote("high.valve_setpoint") == []
+
+
+async def test_the_intent_stands_in_the_journal_with_its_holder_and_reason(house: House) -> None:
+    await house.run(lambda: bool(house.wrote("high.valve_setpoint")))
+    intents = [row for row in await house.rows() if row.kind == "control.command"]
+    body = {row.subject: msgpack.unpackb(row.body) for row in intents}["high.valve_setpoint"]
+    assert (body["holder"], body["reason"]) == ("automatic", "reason.automatic")
+    assert abs(body["value"] - 37.0) <= 1.0
+
+
+async def test_each_life_is_recorded_and_the_chain_runs_through_all_of_them(house: House) -> None:
+    for _ in range(2):
+        written = len(house.plant.written)
+        await house.run(lambda before=written: len(house.plant.written) > before)  # type: ignore[misc]
+    kinds = [row.kind for row in await house.rows()]
+    assert [kind for kind in kinds if kind.startswith("service.")] == [
+        "service.started",
+        "service.stopped",
+    ] * 2
+    assert verify(house.paths.data / "journal.sqlite").ok
+
+
+async def test_an_output_is_renewed_although_nothing_changes(house: House) -> None:
+    await house.run(lambda: house.wrote("high.pump_1.run").count(1.0) >= 3)
+
+
+async def test_a_wrong_site_file_leaves_the_last_good_one_in_force_and_is_recorded(house: House) -> None:
+    await house.run(lambda: bool(house.shown()))
+    house.paths.site.write_text("[site]\ngateway = 7\n", encoding="utf-8")
+    house.plant.written.clear()
+    await house.run(lambda: bool(house.plant.written))
+    assert "config.rejected" in [row.kind for row in await house.rows()]
+
+
+async def test_without_any_good_site_the_service_refuses_to_start(house: House) -> None:
+    house.paths.site.write_text("[site]\n", encoding="utf-8")
+    with pytest.raises(SiteError):
+        await house.run(lambda: False)
+
+
+async def test_an_open_outage_is_not_opened_again_by_a_restart(house: House) -> None:
+    def lose_the_source() -> None:
+        house.plant.values["station.primary_differential_pressure"] = 0.02
+        house.plant.values["station.primary_supply_temperature"] = 30.0
+        for circuit in ("high", "low"):
+            house.plant.values[f"{circuit}.primary_supply_temperature"] = 30.0
+            house.plant.values[f"{circuit}.primary_flow"] = 0.0
+            house.plant.values[f"{circuit}.heat_power"] = 0.0
+            house.plant.values[f"{circuit}.secondary_supply_temperature"] = 30.0
+
+    def outages() -> list[str]:
+        compliance = house.shown().get("compliance")
+        return [outage["circuit"] for outage in compliance["outages"]] if isinstance(compliance, dict) else []
+
+    await house.run(
+        lambda: bool(house.wrote("high.valve_setpoint")) and bool(house.wrote("low.valve_setpoint"))
+    )
+    lose_the_source()
+    await house.run(lambda: sorted(outages()) == ["high", "low"])
+    house.paths.status.unlink()
+    await house.run(lambda: sorted(outages()) == ["high", "low"])
+    rows = await house.rows()
+    started = [row for row in rows if row.kind == "outage.started"]
+    assert sorted(row.subject for row in started) == ["high", "low"]
+    assert {msgpack.unpackb(row.body)["cause"] for row in started} == {"source"}
+    opened = [row.subject for row in rows if row.kind == "duty.opened"]
+    assert len(opened) == len(set(opened)) > 0
+
+
+async def test_the_status_says_why_a_value_is_missing(house: House) -> None:
+    house.plant.dead.add("meter_high")
+
+    def shown() -> bool:
+        readings = house.shown().get("readings")
+        return isinstance(readings, dict) and readings["high.primary_flow"]["reason"] == "no_answer"
+
+    await house.run(shown)
+    readings = house.shown()["readings"]
+    assert isinstance(readings, dict)
+    assert readings["high.primary_flow"]["value"] is None
