@@ -68,10 +68,14 @@ def _applies(rule: Exemption, facts: Circumstances) -> bool | None:
 
 
 def exemption(pack: Pack, facts: Circumstances, covers: str) -> tuple[Exemption | None, Missing]:
-    """The first exemption that holds for an `outage` or a `room`, or what must be known to tell."""
+    """The first exemption that holds for an `outage` or a `room`, or what must be known to tell.
+
+    Where a person has found the supplier at fault, a cause alone exempts no more.
+    """
     missing: list[str] = []
     for rule in pack.exemptions:
-        if covers not in rule.covers:
+        overruled = rule.by_cause is not None and facts.supplier_at_fault is True
+        if covers not in rule.covers or overruled:
             continue
         applies = _applies(rule, facts)
         if applies:

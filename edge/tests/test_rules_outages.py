@@ -439,6 +439,14 @@ def test_a_persons_finding_overrules_the_rows_of_the_pack() -> None:
     assert refund_basis(pack("zibo-2022"), facts).settled
 
 
+def test_a_finding_against_the_supplier_overrules_an_exemption_by_cause_alone() -> None:
+    breaker = replace(outage("zhangye-2023", Cause.POWER, 26.0), supplier_at_fault=True)
+    basis = refund_basis(pack("zhangye-2023"), breaker)
+    assert (basis.reason, basis.settled) == ("due", True)
+    unknown = replace(outage("zhangye-2023", Cause.UNKNOWN, 26.0), supplier_at_fault=True)
+    assert refund_basis(pack("zhangye-2023"), unknown).settled
+
+
 def test_a_lost_source_in_zibo_waits_for_the_contract_or_a_finding() -> None:
     bound = load_pack("zibo-2022").bind({"outage_day_rounding": "full_24h"})
     basis = refund_basis(bound, outage("zibo-2022", Cause.SOURCE, 50.0))

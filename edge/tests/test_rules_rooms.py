@@ -145,7 +145,7 @@ def test_other_documents_leave_the_share_of_a_cold_day_to_the_contract(
     assert verdict.outcome is Outcome.FAIL
     assert (verdict.refund.kind, verdict.refund.share) == (kind, share)
     assert clause is None or clause in verdict.refund.clauses
-    assert not verdict.missing
+    assert (verdict.missing, verdict.refund.missing) == ((), ())
 
 
 def test_zhengzhou_does_not_answer_for_rooms_the_users_own_acts_made_cold() -> None:

@@ -1,8 +1,11 @@
 """A city nobody has heard of, written as data alone: it works without a line of code."""
 
+import ast
+import re
 from datetime import date
 from pathlib import Path
 
+import edge.rules
 from edge.records import Cause
 from edge.rules.civil import HOUR_S
 from edge.rules.duties import duties
@@ -164,3 +167,29 @@ def test_a_sixth_city_needs_data_only(tmp_path: Path) -> None:
     cold = room_verdict(sixth, RoomDay("r", day, readings(day, 13.9, 19.0)))
     assert (cold.outcome, cold.refund.share, cold.refund.clauses) == (Outcome.FAIL, 0.9, ("SX-5", "SX-5.1"))
     assert report_cadence(sixth, day).kind == "week"
+
+
+JUDGING = (
+    "judge",
+    "duties",
+    "repair",
+    "refund",
+    "threshold",
+    "rooms",
+    "room_refund",
+    "planned",
+    "sampling",
+    "season",
+)
+OURS = {0, 1, 100, 0.25, 0.9}  # counting, per cent, and two figures of our own choice that say so
+
+
+def test_no_figure_and_no_clause_of_a_document_stands_in_the_code() -> None:
+    folder = Path(edge.rules.__file__).parent
+    for name in JUDGING:
+        nodes = list(ast.walk(ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))))
+        values = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        figures = {value for value in values if isinstance(value, int | float)}
+        words = [value for value in values if isinstance(value, str)]
+        assert figures <= OURS, name
+        assert [word for word in words if re.search(r"\b[A-Z]{2}-[0-9]", word)] == [], name
