@@ -60,7 +60,7 @@ def test_what_decides_is_pure(path: Path) -> None:
     assert not set(imported(tree(path))) & IMPURE
 
 
-@pytest.mark.parametrize("path", sources("edge", "hil_tests"), ids=name)
+@pytest.mark.parametrize("path", sources("edge"), ids=name)
 def test_only_the_face_of_the_drivers_is_imported(path: Path) -> None:
     inner = [
         node.module
