@@ -65,10 +65,11 @@ def step(
     if not _left_behind(state.output_percent, position_percent, error):
         integral += proportional * dt / settings.integral_time_s
     wanted = integral + proportional
-    if (wanted - span.clamp(wanted)) * error > 0:
-        integral = state.integral_percent
-        wanted = integral + proportional
-    return PiState(integral, span.clamp(wanted)), wanted
+    excess = wanted - span.clamp(wanted)
+    if excess * error > 0:  # give back what the valve cannot follow, but nothing of what was there before
+        keep = max if error > 0 else min
+        integral = keep(state.integral_percent, integral - excess)
+    return PiState(integral, span.clamp(integral + proportional)), wanted
 
 
 def _bounded(error_k: float) -> float:

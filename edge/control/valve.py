@@ -105,7 +105,7 @@ def _control(
     ramping = abs(target_c - setpoint_c) > settings.dead_band_k
     limited_by = _limit(settings, unbounded) or (SETPOINT_RAMP if ramping else "")
     command = _worth_moving(settings, valve.command_percent, loop.output_percent)
-    resting = abs(setpoint_c - supply_c) <= settings.dead_band_k
+    resting = abs(target_c - supply_c) <= settings.dead_band_k
     settled = command if resting else valve.settled_percent
     return ValveState(Action.CONTROL, command, loop, setpoint_c, settled, limited_by)
 
