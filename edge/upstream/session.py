@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiomqtt
 
@@ -55,26 +55,13 @@ class Backoff:
 @contextlib.asynccontextmanager
 async def session(address: Address, keepalive_s: int = 60) -> AsyncIterator[aiomqtt.Client]:
     """A connected client; raises one of SESSION_ERRORS. Leaves no task, reader or socket behind."""
-    credentials = await asyncio.to_thread(_credentials, address)
-    client = aiomqtt.Client(
-        address.host,
-        address.port,
-        identifier=address.client_id,
-        protocol=aiomqtt.ProtocolVersion.V311,
-        clean_session=True,
-        keepalive=keepalive_s,
-        timeout=15,
-        username=address.username,
-        password=credentials.password,
-        tls_context=credentials.tls,
-        max_queued_incoming_messages=1000,
-    )
+    client = _Client(address, await asyncio.to_thread(_credentials, address), keepalive_s)
     try:
         await _enter(client)
         yield client
         await client.__aexit__(None, None, None)
     finally:
-        await _discard(client)
+        await _undisturbed(_discard(client))
 
 
 def payload(message: aiomqtt.Message) -> bytes:
@@ -82,10 +69,20 @@ def payload(message: aiomqtt.Message) -> bytes:
     return bytes(message.payload)
 
 
+class _Tls(ssl.SSLContext):
+    """Remembers its socket: paho does not close it when the handshake fails."""
+
+    made: ssl.SSLSocket | None = None
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:  # noqa: ANN401 (passed on)
+        self.made = super().wrap_socket(*args, **kwargs)
+        return self.made
+
+
 @dataclass(frozen=True, slots=True)
 class _Credentials:
     password: str | None
-    tls: ssl.SSLContext | None
+    tls: _Tls | None
 
 
 def _credentials(address: Address) -> _Credentials:
@@ -94,10 +91,47 @@ def _credentials(address: Address) -> _Credentials:
     try:
         if address.password_file is not None:
             password = Path(address.password_file).read_text(encoding="utf-8").strip()
-        tls = ssl.create_default_context(cafile=address.ca_file) if address.tls else None
+        return _Credentials(password, _tls(address.ca_file) if address.tls else None)
     except ValueError as error:
         raise aiomqtt.MqttError(f"a file of passwords or certificates is unreadable: {error}") from error
-    return _Credentials(password, tls)
+
+
+def _tls(ca_file: str | None) -> _Tls:
+    """A client's context: the broker's certificate and its host name are checked (ssl's default)."""
+    context = _Tls(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt's client for an address; `thread_ended` is done when its connecting thread is."""
+
+    def __init__(self, address: Address, credentials: _Credentials, keepalive_s: int) -> None:
+        super().__init__(
+            address.host,
+            address.port,
+            identifier=address.client_id,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            clean_session=True,
+            keepalive=keepalive_s,
+            timeout=15,
+            username=address.username,
+            password=credentials.password,
+            tls_context=credentials.tls,
+            max_queued_incoming_messages=1000,
+        )
+        self.tls = credentials.tls
+        self.thread_ended: asyncio.Future[None] = self._loop.create_future()
+
+    def _client_connect(self) -> None:
+        try:
+            super()._client_connect()
+        finally:
+            self._loop.call_soon_threadsafe(self.thread_ended.set_result, None)
 
 
 async def unless_lost(client: aiomqtt.Client, work: Coroutine[object, object, T]) -> T:
@@ -116,8 +150,8 @@ async def unless_lost(client: aiomqtt.Client, work: Coroutine[object, object, T]
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _enter(client: aiomqtt.Client) -> None:
-    """Connect. aiomqtt connects in a thread: a cancelled connect is waited for, or its socket would leak."""
+async def _enter(client: _Client) -> None:
+    """Connect. When it is cancelled or fails, the connecting thread has ended before this returns."""
     entering = asyncio.ensure_future(client.__aenter__())
     try:
         while not entering.done():
@@ -127,23 +161,43 @@ async def _enter(client: aiomqtt.Client) -> None:
         entering.result()
     except ValueError as error:
         raise aiomqtt.MqttError(f"the library cannot use this address: {error}") from error
-    except asyncio.CancelledError:
-        while client._misc_task is None and not entering.done():  # in the thread, which gives up after 5 s
-            await asyncio.wait((entering,), timeout=_LOOK_S)
-        raise
     finally:
+        await _undisturbed(_give_up(client, entering))
+
+
+async def _give_up(client: _Client, entering: "asyncio.Task[_Client]") -> None:
+    """End a connect that is still under way; nothing when it has ended."""
+    if not entering.done():
+        await asyncio.wait((entering, client.thread_ended), return_when=asyncio.FIRST_COMPLETED)
+        client._client.on_disconnect = None  # it would stumble over the future that cancel() cancels
         entering.cancel()
-        await asyncio.gather(entering, return_exceptions=True)
+    await asyncio.gather(entering, return_exceptions=True)
 
 
-async def _discard(client: aiomqtt.Client) -> None:
-    """Close what aiomqtt leaves open after an error or a cancellation (it offers no call for that)."""
+async def _undisturbed(work: Coroutine[object, object, None]) -> None:
+    """Do `work` to its end; a cancellation meanwhile is raised afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _discard(client: _Client) -> None:
+    """Close what aiomqtt and paho leave open after an error or a cancellation (they offer no call for it)."""
     paho = client._client
+    paho.on_disconnect = None
     await asyncio.sleep(0)  # a writer that was asked for registers before its socket is closed, not after
     if paho.socket() is not None:
         paho.on_socket_register_write = None  # without it paho writes at once what disconnect() queues
         paho.disconnect()
         paho._sock_close()
+    if client.tls is not None and client.tls.made is not None:
+        client.tls.made.close()
     if client._disconnected.done() and not client._disconnected.cancelled():
         client._disconnected.exception()  # retrieved: nobody else may have asked
     await asyncio.sleep(0)  # tasks cancelled by call_soon end here
