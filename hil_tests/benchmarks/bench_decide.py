@@ -1,7 +1,7 @@
 """One cycle of control for the demo's two circuits beside two bare PI loops with clamps, in the same run.
 
-The bare loop is the least that anybody must compute; the ratio is what sensors' faults, conditions, modes, make-up
-and reasons cost on top. Only the ratio travels to another machine.
+The bare loop is the least that anybody must compute; the ratio is what sensor faults, conditions, modes,
+make-up and reasons cost on top. Only the ratio travels to another machine.
 """
 
 import statistics
@@ -17,7 +17,7 @@ from edge.loading import read_site
 from edge.points import quantity
 from edge.resources import config_dir
 from edge.site import Site
-from hil_tests.plant import Noise, measure, station, steady_state
+from hil_tests.plant import Inputs, Noise, advance, measure, station, steady_commands, steady_state
 
 TURNS = 7
 CYCLES = 500  # a turn
@@ -40,7 +40,9 @@ class Cost:
 def _image(now: Instant) -> ProcessImage:
     """A station in steady heating."""
     plant = station()
-    shown = measure(plant, steady_state(plant, WALL, -2.0), Noise(1))
+    steady = steady_state(plant, WALL, -2.0)
+    inputs = Inputs(-2.0, steady_commands(plant, steady))
+    shown = measure(plant, advance(plant, steady, inputs, 10.0), Noise(1))  # the meters need one refresh
     readings = {}
     for point, value in shown.items():
         known = quantity(point)
