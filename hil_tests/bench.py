@@ -23,11 +23,13 @@ from edge.clock import ScaledClock
 from edge.resources import config_dir
 from hil_tests.blackboard import Blackboard
 from hil_tests.devices import wiring
+from hil_tests.line import silence_s
 from hil_tests.story import FOLDER as STORIES
 from hil_tests.story import load
 from hil_tests.story_effects import Story
 
 _READY_S = 30.0
+_REPLY_S = 0.0005  # a slave's own time after the silence that ends a request
 _LINE, _TECHNICIAN = "line1", "line1_technician"
 _ON_LINE = (*wiring.METERS, *wiring.ACTUATORS)
 
@@ -200,10 +202,13 @@ class Bench:
             return self._command("hil_tests.devices", kind, name, *board, *more)
 
         commands = {"rooms": serve("rooms", "all", "--tcp")}
+        turnaround = ("--turnaround-s", str(silence_s(self.baud) + _REPLY_S))
         for unit in wiring.METERS:
-            commands[unit.name] = serve("meter", unit.name, "--serial", self.folder / unit.name, "--tcp")
+            tty = ("--serial", self.folder / unit.name, *turnaround)
+            commands[unit.name] = serve("meter", unit.name, *tty, "--tcp")
         for unit in wiring.ACTUATORS:
-            commands[unit.name] = serve("actuator", unit.name, "--serial", self.folder / unit.name)
+            tty = ("--serial", self.folder / unit.name, *turnaround)
+            commands[unit.name] = serve("actuator", unit.name, *tty)
         for unit in wiring.INVERTERS:
             commands[unit.name] = serve("inverter", unit.name, "--serial", self.folder / unit.name)
         return commands

@@ -37,13 +37,17 @@ class Frame:
     spoiled: bool = False
 
 
+def silence_s(baud: int) -> float:
+    """Silence between frames, MODBUS over Serial Line 2.5.1.1: 3.5 characters, fixed above 19200 baud."""
+    return 3.5 * BITS_PER_CHARACTER / baud if baud <= 19_200 else 0.00175
+
+
 class Wire:
     """A half-duplex pair of wires at a baud rate. Pure: time is an argument; senders are numbers."""
 
     def __init__(self, baud: int) -> None:
         self.character_s = BITS_PER_CHARACTER / baud
-        # MODBUS over Serial Line 2.5.1.1: 3.5 characters, above 19200 baud a fixed 1.75 ms
-        self.silence_s = 3.5 * self.character_s if baud <= 19_200 else 0.00175
+        self.silence_s = silence_s(baud)
         self.quiet_since = 0.0
         self.collisions = 0
         self.short_gaps = 0
@@ -110,6 +114,7 @@ class Line:
 
     def run(self) -> None:
         """Carry bytes until the process is killed."""
+        self._publish()
         while True:
             now = time.monotonic()
             if self._owner is not None and now > self._patience_end and self._wire.end is None:
@@ -160,6 +165,7 @@ class Line:
 
     def _deliver(self, frame: Frame, now: float) -> None:
         """Requests reach all devices, replies the port that asked; a spoiled frame reaches all."""
+        self._publish()
         noisy = self._dice.random() < self._board.get(f"fault.{self._name}.noise")
         data = _spoil(frame.data, self._dice) if frame.spoiled or noisy else bytes(frame.data)
         receivers: list[int] = []
@@ -172,7 +178,6 @@ class Line:
             if descriptor not in self._ports or now >= self._ports[descriptor].hung_until:
                 with contextlib.suppress(OSError):  # a dead device's buffer is full, a port has just closed
                     os.write(descriptor, data)
-        self._publish()
 
     def _publish(self) -> None:
         wire = self._wire

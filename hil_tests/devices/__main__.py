@@ -45,6 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--board", type=Path, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--serial", type=Path)
+    parser.add_argument("--turnaround-s", type=float, default=0.002, help="from a request's end to the reply")
     parser.add_argument("--tcp", action="store_true")
     return parser.parse_args()
 
@@ -63,6 +64,7 @@ def main() -> None:
         board,
         open_serial(arguments.serial) if arguments.serial else None,
         listener,
+        turnaround_s=arguments.turnaround_s,
         gateway=arguments.name == "all",
     )
     report_ready({"port": listener.getsockname()[1]} if listener else {})

@@ -55,7 +55,7 @@ class Server:
         board: Blackboard,
         serial: int | None = None,
         listener: socket.socket | None = None,
-        turnaround_s: float = 0.002,
+        turnaround_s: float = 0.0,
         gateway: bool = False,
     ) -> None:
         self._devices = dict(devices)
