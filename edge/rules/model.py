@@ -66,7 +66,7 @@ class Pack(Section):
 
     @property
     def id(self) -> str:
-        """The document's id, as `zhangye-2023`."""
+        """The document's id, as `<city>-<year>`."""
         return self.document.id
 
     def in_force(self, day: date) -> bool:

@@ -35,7 +35,7 @@ def pack_path(id_or_path: str | Path) -> Path:
 
 
 def load_pack(id_or_path: str | Path) -> Pack:
-    """Read and check a pack by id (`zhangye-2023`) or by its file's path; PackError when it is refused."""
+    """Read and check a pack by id (`<city>-<year>`) or by its file's path; PackError when it is refused."""
     path = pack_path(id_or_path)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
