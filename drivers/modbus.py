@@ -13,9 +13,9 @@ from typing import Self
 
 from drivers.driver import Point
 from drivers.errors import (
-    ClosedError,
     ConfigurationError,
     DeviceError,
+    DriverError,
     LocalProtocolError,
     NoAnswerError,
     RemoteProtocolError,
@@ -128,7 +128,7 @@ class ModbusDriver:
         self._now = now
 
     async def __aenter__(self) -> Self:
-        with contextlib.suppress(ClosedError):  # the next request tries again
+        with contextlib.suppress(DriverError):  # the next request tries again and reports
             await self._line.connect()
         return self
 

@@ -15,7 +15,11 @@ Security = Literal["Sign", "SignAndEncrypt"]
 
 @dataclass(frozen=True, slots=True)
 class ModbusRtuBus:
-    """A serial line with one master. The standard's default is 19200 baud, even parity, one stop bit."""
+    """A serial line with one master. The standard's default is 19200 baud, even parity, one stop bit.
+
+    `timeout_s` runs from the request to the whole answer, so that it includes both transmissions: reading 100
+    registers takes 0.24 s at 9600 baud and 0.95 s at 2400.
+    """
 
     port: str
     baud: int = 19200

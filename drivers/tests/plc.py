@@ -11,22 +11,47 @@ import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncua import ua
+from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.server.server import Server
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 NAMESPACE = "urn:test:plc"
 _T = TypeVar("_T")
 logging.getLogger("asyncua.server").setLevel(logging.CRITICAL)  # it logs every connection that is cut
 
 
+@dataclass(frozen=True)
+class Identity:
+    """A certificate (DER), its key (PEM) and the application URI in it."""
+
+    uri: str
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def make(cls, folder: Path, name: str) -> "Identity":
+        """A self-signed identity for client and server use."""
+        made = cls(f"urn:test:{name}", folder / f"{name}.der", folder / f"{name}.pem")
+        uses = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+        work = setup_self_signed_certificate(
+            made.key, made.certificate, made.uri, socket.gethostname(), uses, {"commonName": name}
+        )
+        asyncio.run(work)
+        return made
+
+
 class Plc:
     """The server and its variables by identifier."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, url: str, identity: Identity | None = None) -> None:
         self.url = url
+        self._identity = identity
         self._loop = loop
         self._server = Server()
         self._index = 0
@@ -43,11 +68,20 @@ class Plc:
     async def _start(self, extra_namespaces: int) -> None:
         await self._server.init()
         self._server.set_endpoint(self.url)
-        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await self._secure()
         for number in range(extra_namespaces):
             await self._server.register_namespace(f"urn:test:other:{number}")
         self._index = await self._server.register_namespace(NAMESPACE)
         await self._server.start()
+
+    async def _secure(self) -> None:
+        if self._identity is None:
+            self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+            return
+        await self._server.set_application_uri(self._identity.uri)
+        self._server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        await self._server.load_certificate(str(self._identity.certificate))
+        await self._server.load_private_key(str(self._identity.key))
 
     def stop(self) -> None:
         """End, with everything the server's library leaves behind."""
@@ -102,12 +136,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving_plc(port: int | None = None, extra_namespaces: int = 0) -> Iterator[Plc]:
+def serving_plc(
+    port: int | None = None, extra_namespaces: int = 0, identity: Identity | None = None
+) -> Iterator[Plc]:
     """A server that runs until the context ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="plc")
     thread.start()
-    plc = Plc(loop, f"opc.tcp://127.0.0.1:{port or free_port()}")
+    plc = Plc(loop, f"opc.tcp://127.0.0.1:{port or free_port()}", identity)
     try:
         plc.start(extra_namespaces)
         yield plc

@@ -31,7 +31,7 @@ from drivers.modbus_line import silence_s
 from drivers.tests.profiles import make_profile
 from drivers.tests.slaves import Fault, Pieces, Slave, crc, rtu, serve_rtu, serve_tcp, tcp
 
-TIMEOUT_S = 0.15
+TIMEOUT_S = 0.25
 
 
 def value(address: int, **more: object) -> dict[str, object]:
@@ -107,7 +107,7 @@ async def line(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition, at most 2 s."""
     async with asyncio.timeout(2.0):
-        while not condition():  # noqa: ASYNC110 (what is waited for happens in a slave that knows no events)
+        while not condition():
             await asyncio.sleep(0.001)
 
 
@@ -446,10 +446,10 @@ async def test_a_serial_port_that_is_not_there_is_closed_and_comes_back() -> Non
 async def test_line_settings_the_port_cannot_do_are_a_configuration_error() -> None:
     """A pseudo-terminal refuses even parity."""
     async with serve_rtu(Slave()) as port:
-        driver = open_driver(ModbusRtuBus(port, parity="E"), [DeviceSetting("one", PROFILE, 1)], time.time)
-        with pytest.raises(ConfigurationError, match="line settings"):
-            await driver.read(points("a"))
-        await driver.__aexit__(None, None, None)
+        bus = ModbusRtuBus(port, parity="E")
+        async with open_driver(bus, [DeviceSetting("one", PROFILE, 1)], time.time) as driver:
+            with pytest.raises(ConfigurationError, match="line settings"):
+                await driver.read(points("a"))
 
 
 @pytest.mark.parametrize("unit", [None, 0, 248])
