@@ -112,7 +112,7 @@ def _pressure_low(f: CircuitFacts) -> float | None:
 
 def _pressure_high(f: CircuitFacts) -> float | None:
     hold = f.circuit.pressurisation
-    return difference(f.return_bar, hold.setpoint_bar + hold.band_bar)
+    return difference(f.return_bar, hold.setpoint_bar + 2.0 * hold.band_bar)  # one and a half above the band
 
 
 def _pump_not_running(f: CircuitFacts) -> float | None:
@@ -192,8 +192,8 @@ CIRCUIT_ALARMS: tuple[Row[CircuitFacts], ...] = (
         _ST,
         inhibits=("pump_not_running",),
     ),
-    # ECL: feedback within 15 s
-    Row("pump_not_running", 1, _seconds(15), _pump_not_running, lambda f: _number(f.pump_stands), _ST),
+    # ECL wants feedback in 15 s; control may wait half a minute after pressure or mains came back
+    Row("pump_not_running", 1, _seconds(60), _pump_not_running, lambda f: _number(f.pump_stands), _ST),
     Row("valve_not_following", 2, valve_delay_s, valve_deviation, lambda f: f.valve_position, _PC, 2.0),
     Row(
         "makeup_long",

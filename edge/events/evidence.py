@@ -14,10 +14,15 @@ from edge.events.alarms import makeup_excess, makeup_long_s, valve_delay_s, valv
 from edge.events.facts import CircuitFacts, below, exceeds
 from edge.records import Cause, Plain
 
+_PRESSURE_BACK_BAR = 0.1  # above the minimum: the hysteresis of control's interlock
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of evidence. `delay_s` is how long it must hold before it counts."""
+    """One kind of evidence. `delay_s` is how long it must hold before it counts.
+
+    `stays` takes the place of `holds` once it holds: the hysteresis of a measured value.
+    """
 
     what: str
     cause: Cause | None
@@ -28,6 +33,7 @@ class Row:
     value: Callable[[CircuitFacts], float | None]
     unit: Unit
     delay_s: Callable[[CircuitFacts], float] = lambda _: 0.0
+    stays: Callable[[CircuitFacts], bool | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,16 @@ def _supply_low(f: CircuitFacts) -> bool | None:
     return exceeds(f.shortfall_k, f.circuit.detection.supply_deficit_k)
 
 
+def _supply_still_low(f: CircuitFacts) -> bool | None:
+    """Noise at the limit must not begin the confirmation anew."""
+    return exceeds(f.shortfall_k, 0.85 * f.circuit.detection.supply_deficit_k)
+
+
+def _pressure_still_lost(f: CircuitFacts) -> bool | None:
+    """As long as control keeps the pump off: when it stops, the pressure at its suction side rises again."""
+    return below(f.return_bar, f.circuit.circulation.minimum_return_bar + _PRESSURE_BACK_BAR)
+
+
 def _no_heat_drawn(f: CircuitFacts) -> bool | None:
     if not f.no_heat_drawn:
         return f.no_heat_drawn
@@ -82,11 +98,14 @@ def _pump_not_running(f: CircuitFacts) -> bool | None:
 
 
 def _valve_astray(f: CircuitFacts) -> bool | None:
-    return exceeds(valve_deviation(f), 0.0)
+    """Without mains an actuator stands where it is: no fault of its own."""
+    return False if f.mains is False else exceeds(valve_deviation(f), 0.0)
 
 
 def _valve_shut(f: CircuitFacts) -> bool | None:
     """Commanded open by a fifth of the stroke or more, measured shut."""
+    if f.mains is False:
+        return False
     if f.valve_commanded is None or f.valve_position is None:
         return None
     return f.valve_commanded >= 20.0 and f.valve_position < 2.0
@@ -101,13 +120,25 @@ _POWER, _SOURCE, _WATER, _EQUIPMENT = Cause.POWER, Cause.SOURCE, Cause.WATER, Ca
 
 # what, cause, symptom, strong, dates, condition, value, unit, delay
 EVIDENCE: tuple[Row, ...] = (
-    Row("supply_low", None, True, False, True, _supply_low, lambda f: f.supply_c, _C),
+    Row(
+        "supply_low", None, True, False, True, _supply_low, lambda f: f.supply_c, _C, stays=_supply_still_low
+    ),
     Row("no_heat_drawn", None, True, False, True, _no_heat_drawn, lambda f: f.heat_power_kw, _KW),
     Row(
         "pump_stopped", None, True, False, True, lambda f: f.pump_stands, lambda f: _flag(f.pump_stands), _ST
     ),
     Row("mains_lost", _POWER, True, True, True, _mains_lost, lambda f: _flag(f.mains), _ST),
-    Row("pressure_lost", _WATER, True, True, True, lambda f: f.pressure_lost, lambda f: f.return_bar, _BAR),
+    Row(
+        "pressure_lost",
+        _WATER,
+        True,
+        True,
+        True,
+        lambda f: f.pressure_lost,
+        lambda f: f.return_bar,
+        _BAR,
+        stays=_pressure_still_lost,
+    ),
     Row(
         "source_pressure_low",
         _SOURCE,
@@ -181,7 +212,7 @@ EVIDENCE: tuple[Row, ...] = (
         _pump_not_running,
         lambda f: _flag(f.pump_stands),
         _ST,
-        lambda _: 15.0,  # ECL: feedback within 15 s
+        lambda _: 60.0,  # as the alarm
     ),
     Row(
         "valve_not_following",
@@ -216,7 +247,7 @@ def update(
     kept: dict[str, Timer] = {}
     for row in EVIDENCE:
         old = timers.get(row.what)
-        holds = row.holds(facts)
+        holds = (row.holds if old is None else row.stays or row.holds)(facts)
         if holds and (old is not None or row.what not in skip):
             kept[row.what] = Timer(now.monotonic if old is None else old.since, now.monotonic)
         elif (

@@ -11,9 +11,9 @@ from edge.image import ProcessImage
 from edge.records import CircuitView
 from edge.site import Circuit, Site
 
-# A primary side that gives less than this gives no heat: 2 % of the usual 50 W and 1 l/h per heated m2.
-NO_POWER_KW_PER_M2 = 0.001
-NO_FLOW_M3H_PER_M2 = 0.00002
+# A primary side that gives less than this gives no heat: a tenth of the usual 50 W and 1 l/h per heated m2.
+NO_POWER_KW_PER_M2 = 0.005
+NO_FLOW_M3H_PER_M2 = 0.0001
 VALVE_OPEN_PERCENT = 5.0
 PUMP_STANDS_HZ = 1.0
 
@@ -23,11 +23,11 @@ class Limits:
     """Limits that are no property of one circuit. None: not judged.
 
     `room_minimum_c` comes from the regulation pack; `sump_high_m` is the flood mark of an enclosed space
-    (our choice: 0.3 m, below the sockets and the lowest pump motor).
+    (our choice: 1 m, above the level at which a drain pump has long started).
     """
 
     room_minimum_c: float | None = None
-    sump_high_m: float | None = 0.3
+    sump_high_m: float | None = 1.0
 
 
 @dataclass(frozen=True, slots=True)

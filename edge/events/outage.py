@@ -9,15 +9,17 @@
     out          heat        recovering
     out          not_due     normal       outage.ended
     recovering   loss        out                           the same outage goes on
-    recovering   clear       out
     recovering   steady      normal       outage.ended
     recovering   not_due     normal       outage.ended
 Every other pair stays where it is; `hold` (nothing is known) always does.
 
+Heat is back when the supply is within half the deficit of its setpoint, or within three quarters while the
+meter shows heat delivered, and there is no symptom; from then on only a symptom throws recovery back.
+
 `lost_at` is when heat was lost, `detected_at` when we were sure, `ended_at` when heat was back. While the
 circuit is out the cause is judged again. An unknown or weakly founded cause gives way to strong evidence at
-once. Any other gives way when its own strong evidence is gone and the new one has held for `confirm_s`, or
-when the new one explains it (cause.py, rule 3).
+once. Any other gives way when its own strong evidence has been gone for `confirm_s` (pumps need time to start
+after mains or pressure came back), or when the new one explains it (cause.py, rule 3).
 """
 
 from collections.abc import Mapping
@@ -36,7 +38,7 @@ from edge.records import Cause, Event, Plain
 
 _LOCAL = ZoneInfo("Asia/Shanghai")
 _WARM_UP_S = 3600.0  # a circuit that was never warm since heat became due is warming up for so long
-_DELIVERED_KW_PER_M2 = 0.005  # a tenth of the usual 50 W/m2: heat is being delivered
+_DELIVERED_KW_PER_M2 = 0.01  # a fifth of the usual 50 W/m2: heat is being delivered
 
 
 class Phase(StrEnum):
@@ -69,7 +71,6 @@ TRANSITIONS: Mapping[tuple[Phase, Signal], Phase] = {
     (Phase.OUT, Signal.HEAT): Phase.RECOVERING,
     (Phase.OUT, Signal.NOT_DUE): Phase.NORMAL,
     (Phase.RECOVERING, Signal.LOSS): Phase.OUT,
-    (Phase.RECOVERING, Signal.CLEAR): Phase.OUT,
     (Phase.RECOVERING, Signal.STEADY): Phase.NORMAL,
     (Phase.RECOVERING, Signal.NOT_DUE): Phase.NORMAL,
 }
@@ -117,6 +118,7 @@ class CircuitWatch:
     warm: bool = False  # was at its setpoint since heat became due
     not_before: float = float("-inf")  # when heat was back last: no evidence of a new outage is older
     unknown_since: float | None = None
+    unfounded_since: float | None = None  # the recorded cause has no strong evidence since
     outage: Outage | None = None
 
 
@@ -161,19 +163,20 @@ def _source_missing(facts: CircuitFacts) -> bool | None:
     return either(facts.source_pressure_low, facts.source_cold)
 
 
-def _near_setpoint(facts: CircuitFacts) -> bool | None:
-    """Supply within half the deficit of its setpoint, or above."""
-    short = exceeds(facts.shortfall_k, facts.circuit.detection.supply_deficit_k / 2)
+def _near_setpoint(facts: CircuitFacts, share: float = 0.5) -> bool | None:
+    """Supply within a share of the deficit below its setpoint, or above."""
+    short = exceeds(facts.shortfall_k, facts.circuit.detection.supply_deficit_k * share)
     return None if short is None else not short
 
 
 def _heat_back(facts: CircuitFacts) -> bool | None:
-    """Without symptoms: by the supply temperature, by heat measured where that is not known, else unknown."""
-    near = _near_setpoint(facts)
-    if near is not None:
-        return near
+    """Without symptoms: by supply temperature and meter, by the meter alone where that is all we have."""
     low = below(facts.heat_power_kw, _DELIVERED_KW_PER_M2 * facts.circuit.heated_area_m2)
-    return None if low is None else not low
+    delivered = None if low is None else not low
+    near = _near_setpoint(facts)
+    if near is None:
+        return delivered
+    return near or (delivered is True and _near_setpoint(facts, 0.75) is True)
 
 
 def _signal(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Signal:
@@ -187,18 +190,19 @@ def _signal(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Signal:
     if any(timer.seen == now.monotonic for timer in symptoms):
         sure = watch.phase is Phase.SUSPECTED and elapsed >= detection.confirm_s
         return Signal.CONFIRMED if sure else Signal.LOSS
-    back = _heat_back(facts)
-    if back:
-        steady = watch.phase is Phase.RECOVERING and elapsed >= detection.recover_s
-        return Signal.STEADY if steady else Signal.HEAT
-    return Signal.HOLD if symptoms or (back is None and watch.outage is not None) else Signal.CLEAR
+    back, recovering = _heat_back(facts), watch.phase is Phase.RECOVERING
+    if not back and (symptoms or (back is None and watch.outage is not None)):
+        return Signal.HOLD
+    if back or recovering:
+        return Signal.STEADY if recovering and elapsed >= detection.recover_s else Signal.HEAT
+    return Signal.CLEAR
 
 
 def _move(
     watch: CircuitWatch, target: Phase, signal: Signal, facts: CircuitFacts, now: Instant
 ) -> tuple[CircuitWatch, tuple[Event, ...]]:
     """The transition itself and what it tells the journal."""
-    moved = replace(watch, phase=target, since=now.monotonic, unknown_since=None)
+    moved = replace(watch, phase=target, since=now.monotonic, unknown_since=None, unfounded_since=None)
     if target is Phase.OUT and watch.outage is None:
         outage = _open(watch, facts, now)
         started = Event("outage.started", outage.circuit, outage.lost_at, outage.detected_at, outage.body())
@@ -254,7 +258,11 @@ def _rejudge(
         return watch, ()
     evidence = _continued(outage, ev.items(watch.timers, facts, now, watch.not_before))
     verdict = causes.attribute(evidence, outage.suspected_at)
-    if not _gives_way(outage, verdict, evidence, now.wall - facts.circuit.detection.confirm_s):
+    own = _own(outage, evidence)
+    since = None if own else now.monotonic if watch.unfounded_since is None else watch.unfounded_since
+    watch = replace(watch, unfounded_since=since)
+    unfounded = since is not None and now.monotonic - since >= facts.circuit.detection.confirm_s
+    if not _gives_way(outage, verdict, own, unfounded):
         return watch, ()
     new = replace(outage, cause=verdict.cause, confidence=verdict.confidence, evidence=evidence)
     change = {"from": outage.cause.value, "to": new.cause.value, "reason": "evidence"}
@@ -270,7 +278,13 @@ def _continued(outage: Outage, evidence: tuple[Item, ...]) -> tuple[Item, ...]:
     return tuple(sorted(kept, key=lambda item: item.since))
 
 
-def _gives_way(outage: Outage, verdict: Verdict, evidence: tuple[Item, ...], held_since: float) -> bool:
+def _own(outage: Outage, evidence: tuple[Item, ...]) -> list[float]:
+    """Since when strong evidence for the recorded cause holds (Unix s), item by item."""
+    rows = ((item, ev.BY_NAME[item.what]) for item in evidence)
+    return [item.since for item, row in rows if row.strong and row.cause is outage.cause]
+
+
+def _gives_way(outage: Outage, verdict: Verdict, own: list[float], unfounded: bool) -> bool:
     """Whether the recorded cause gives way to `verdict`; the rule is in the module's docstring."""
     if verdict.cause in (outage.cause, Cause.UNKNOWN):
         return False
@@ -278,13 +292,9 @@ def _gives_way(outage: Outage, verdict: Verdict, evidence: tuple[Item, ...], hel
         return True
     if not verdict.strong or verdict.since is None:
         return False
-    if outage.confidence is Confidence.LOW:
+    if outage.confidence is Confidence.LOW or unfounded:
         return True
-    rows = ((item, ev.BY_NAME[item.what]) for item in evidence)
-    own = [item.since for item, row in rows if row.strong and row.cause is outage.cause]
-    if own:
-        return causes.decisive(verdict.cause, verdict.since, outage.cause, min(own))
-    return verdict.since <= held_since
+    return bool(own) and causes.decisive(verdict.cause, verdict.since, outage.cause, min(own))
 
 
 def _mark(
