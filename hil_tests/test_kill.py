@@ -1,0 +1,129 @@
+"""`kill -9` of the service in the running demo: it comes back, the valves stay, nothing is lost."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+import msgpack
+import pytest
+
+from edge.receiver import compare
+from edge.verification import opened, verify
+from hil_tests.bench import Bench
+from hil_tests.broker import BrokerProcess, mosquitto
+
+KILLS = 10
+CIRCUITS = ("high", "low")
+
+
+def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {within_s} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Station:
+    """The bench with the service and the head-end as processes of their own."""
+
+    bench: Bench
+    broker: BrokerProcess
+    folder: Path
+    _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "data" / "journal.sqlite"
+
+    @property
+    def received(self) -> Path:
+        return self.folder / "received.sqlite"
+
+    def start(self, name: str, *words: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            command = [sys.executable, "-m", "edge", *words]
+            self._running[name] = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def start_service(self) -> None:
+        where = ["--data", str(self.folder / "data"), "--clock", self.bench.clock_argument]
+        self.start("service", "run", str(self.bench.site), *where)
+
+    def start_receiver(self) -> None:
+        self.start("receiver", "receive", "--port", str(self.broker.port), "--database", str(self.received))
+
+    def end(self, name: str, number: signal.Signals) -> int:
+        process = self._running.pop(name)
+        process.send_signal(number)
+        return process.wait(20)
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.kill()
+            process.wait()
+
+    def first_commands(self, after: int) -> dict[str, float]:
+        """Circuit -> first valve command recorded above seq `after`."""
+        found: dict[str, float] = {}
+        if not self.journal.exists():
+            return found
+        query = (
+            "select subject, body from rows join bodies using (seq)"
+            " where seq > ? and kind = 'control.command' and subject like '%.valve_setpoint' order by seq"
+        )
+        with opened(self.journal) as connection:
+            for subject, body in connection.execute(query, (after,)):
+                found.setdefault(str(subject).partition(".")[0], msgpack.unpackb(body)["value"])
+        return found
+
+    def last_seq(self) -> int:
+        with opened(self.journal) as connection:
+            return next(int(seq) for (seq,) in connection.execute("select max(seq) from rows"))
+
+    def positions(self) -> dict[str, float]:
+        return {circuit: self.bench.get(f"{circuit}.valve_position") for circuit in CIRCUITS}
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    with (
+        mosquitto(tmp_path) as broker,
+        Bench(tmp_path / "bench", "demo", speed=60.0, baud=115_200, broker_port=broker.port) as bench,
+    ):
+        found = Station(bench, broker, tmp_path)
+        found.start_receiver()
+        found.start_service()
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+def has_received_all(station: Station) -> bool:
+    try:
+        return compare(station.journal, station.received, "demo-01") == []
+    except (apsw.Error, FileNotFoundError):
+        return False
+
+
+@pytest.mark.timeout(400)
+def test_ten_kills_move_no_valve_and_lose_no_row(station: Station) -> None:
+    chance = random.Random(20260115)
+    until(lambda: set(station.first_commands(0)) == set(CIRCUITS), 30, "the service controls")
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.3, 4.0))  # a random moment, not a hope
+        station.end("service", signal.SIGKILL)
+        before, seq = station.positions(), station.last_seq()
+        station.start_service()
+        until(lambda after=seq: set(station.first_commands(after)) == set(CIRCUITS), 30, "it is back")  # type: ignore[misc]
+        for circuit, command in station.first_commands(seq).items():
+            assert abs(command - before[circuit]) < 2.0, f"{circuit}: {before[circuit]} -> {command}"
+    assert station.end("service", signal.SIGTERM) == 0
+    assert verify(station.journal).ok
+    until(lambda: has_received_all(station), 30, "the receiver's copy equals the journal")
