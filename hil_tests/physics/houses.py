@@ -13,6 +13,7 @@ from hil_tests.physics.parameters import BRANCHES, GROUND_C, HEAT_CAPACITY, Buil
 from hil_tests.physics.state import RING, CircuitState
 
 _MASK = RING - 1
+SUN_ON_MASS = 0.5  # the sun falls on floors and walls as much as it warms the air
 
 
 def _move_cell(network: Network, state: CircuitState, arrived: list[float]) -> None:
@@ -70,14 +71,15 @@ def _step_branch(
     water = network.cell_kg * network.flow_share[branch] * HEAT_CAPACITY / area
     state.first_c[branch] = first + (water * (arrived_k - cells * first) - given_1 * h) / houses.cell_j_k
     state.second_c[branch] = second + (water * cells * (first - second) - given_2 * h) / houses.cell_j_k
-    gains = houses.gains_w + houses.sun_aperture * sun_w
+    sun = houses.sun_aperture * sun_w
+    air_gains, mass_gains = houses.gains_w + sun * (1.0 - SUN_ON_MASS), sun * SUN_ON_MASS
     factor = houses.loss_factor[branch]
     direct = (houses.direct_w_k * factor + window_w_k(houses, air)) * (air - outdoor_c)
     through = houses.mass_outdoor_w_k * factor * (mass - outdoor_c)
     inward = houses.air_mass_w_k * (air - mass)
-    state.air_c[branch] = air + (given_1 + given_2 + gains - direct - inward) * h / houses.air_j_k
-    state.mass_c[branch] = mass + (inward - through) * h / houses.mass_j_k
-    state.account.gains_j += gains * area * h
+    state.air_c[branch] = air + (given_1 + given_2 + air_gains - direct - inward) * h / houses.air_j_k
+    state.mass_c[branch] = mass + (inward + mass_gains - through) * h / houses.mass_j_k
+    state.account.gains_j += (air_gains + mass_gains) * area * h
     state.account.lost_j += (direct + through) * area * h
 
 

@@ -4,6 +4,7 @@ Units are those of edge/points.py. Lags and the meters' refresh live in the stat
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from hil_tests.physics.noise import Noise
 from hil_tests.physics.parameters import Circuit, Plant
@@ -11,6 +12,13 @@ from hil_tests.physics.state import CircuitState, Commands, PlantState
 
 _SIGMA_K = 0.03
 _FULL_HZ = 50.0
+_OUTPUTS = (
+    "valve_setpoint",
+    "pump_1.run",
+    "pump_1.speed_setpoint",
+    "makeup_pump.run",
+    "makeup_pump.speed_setpoint",
+)
 
 
 def _temperature(value_c: float, noise: Noise) -> float:
@@ -65,15 +73,18 @@ def measure(plant: Plant, state: PlantState, noise: Noise) -> dict[str, float]:
     return points
 
 
+@lru_cache(maxsize=16)
+def _outputs(name: str) -> tuple[str, ...]:
+    """A circuit's output points in the order of Commands."""
+    return tuple(f"{name}.{output}" for output in _OUTPUTS)
+
+
 def commands(plant: Plant, points: Mapping[str, float]) -> tuple[Commands, ...]:
     """What the devices were told, from points by name; a point nobody wrote is 0."""
-    return tuple(
-        Commands(
-            valve_percent=points.get(f"{circuit.name}.valve_setpoint", 0.0),
-            pump_run=points.get(f"{circuit.name}.pump_1.run", 0.0) >= 0.5,
-            pump_percent=points.get(f"{circuit.name}.pump_1.speed_setpoint", 0.0),
-            makeup_run=points.get(f"{circuit.name}.makeup_pump.run", 0.0) >= 0.5,
-            makeup_percent=points.get(f"{circuit.name}.makeup_pump.speed_setpoint", 0.0),
+    told = []
+    for circuit in plant.circuits:
+        valve, run, percent, makeup_run, makeup_percent = (
+            points.get(point, 0.0) for point in _outputs(circuit.name)
         )
-        for circuit in plant.circuits
-    )
+        told.append(Commands(valve, run >= 0.5, percent, makeup_run >= 0.5, makeup_percent))
+    return tuple(told)

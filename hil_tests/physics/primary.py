@@ -15,11 +15,22 @@ _RAMP_PAUSE_S = 8.0 * 3600.0
 _STEP_PAUSE_S = 12.0 * 3600.0
 
 
+def _load(mains: Mains, outdoor_c: float) -> float:
+    """How far the weather is from mild (0) towards the design winter (1) or beyond."""
+    return (outdoor_c - mains.mild_outdoor_c) / (mains.design_outdoor_c - mains.mild_outdoor_c)
+
+
 def supply_curve(mains: Mains, outdoor_c: float) -> float:
     """Supply temperature in C the source holds at a (slow) outdoor temperature."""
-    slope = (mains.design_supply_c - mains.mild_supply_c) / (mains.design_outdoor_c - mains.mild_outdoor_c)
-    wanted = mains.mild_supply_c + slope * (outdoor_c - mains.mild_outdoor_c)
+    rise = mains.design_supply_c - mains.mild_supply_c
+    wanted = mains.mild_supply_c + rise * _load(mains, outdoor_c)
     return min(mains.highest_c, max(mains.lowest_c, wanted))
+
+
+def pressure_curve(mains: Mains, outdoor_c: float) -> float:
+    """Differential pressure in bar the source's pumps leave here: more in cold weather, within two limits."""
+    load = min(1.0, max(0.0, _load(mains, outdoor_c)))
+    return mains.mild_bar + (mains.design_bar - mains.mild_bar) * load
 
 
 def _next_events(mains: Mains, state: PlantState, primary: PrimaryState) -> None:
@@ -80,5 +91,6 @@ def step_pressure(mains: Mains, state: PlantState, disturbance: Disturbance, dt:
     primary.step = primary.step_target + (primary.step - primary.step_target) * fading(dt, 5.0)
     left = disturbance.differential_share
     primary.available = left + (primary.available - left) * fading(dt, 20.0)
-    noisy = mains.differential_bar * primary.step * (1.0 + primary.swell + primary.ripple)
+    offered = pressure_curve(mains, primary.slow_outdoor_c)
+    noisy = offered * primary.step * (1.0 + primary.swell + primary.ripple)
     primary.differential_bar = noisy * primary.available

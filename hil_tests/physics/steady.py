@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from hil_tests.physics.exchanger import heat_flow, primary_flow
-from hil_tests.physics.houses import window_w_k
+from hil_tests.physics.houses import SUN_ON_MASS, window_w_k
 from hil_tests.physics.noise import following
 from hil_tests.physics.parameters import (
     BRANCHES,
@@ -14,7 +14,7 @@ from hil_tests.physics.parameters import (
     Plant,
     bisect,
 )
-from hil_tests.physics.primary import supply_curve
+from hil_tests.physics.primary import pressure_curve, supply_curve
 from hil_tests.physics.state import RING, CircuitState, Commands, PlantState, PrimaryState, Sensors
 
 
@@ -60,21 +60,23 @@ def _branch(
     """First and second emitter cell, air and mass of one branch at rest."""
     houses = circuit.buildings
     factor = houses.loss_factor[branch]
-    gains = houses.gains_w + houses.sun_aperture * sun_w_m2
+    sun = houses.sun_aperture * sun_w_m2
     inward, outward = houses.air_mass_w_k, houses.mass_outdoor_w_k * factor
-    through = inward * outward / (inward + outward)
+
+    def mass_at(air: float) -> float:
+        return (inward * air + outward * outdoor_c + sun * SUN_ON_MASS) / (inward + outward)
 
     def surplus(air: float) -> float:
         first = _emitter_cell(circuit, branch, arrives_c, air)
         second = _emitter_cell(circuit, branch, first, air)
         heat: float = sum(houses.emitter_w * max(0.0, t - air) ** houses.exponent for t in (first, second))
-        conductance = houses.direct_w_k * factor + window_w_k(houses, air) + through
-        return conductance * (air - outdoor_c) - heat - gains
+        direct = (houses.direct_w_k * factor + window_w_k(houses, air)) * (air - outdoor_c)
+        gains = houses.gains_w + sun * (1.0 - SUN_ON_MASS)
+        return direct + inward * (air - mass_at(air)) - heat - gains
 
     air = bisect(surplus, outdoor_c, 60.0)
     first = _emitter_cell(circuit, branch, arrives_c, air)
-    mass = (inward * air + outward * outdoor_c) / (inward + outward)
-    return first, _emitter_cell(circuit, branch, first, air), air, mass
+    return first, _emitter_cell(circuit, branch, first, air), air, mass_at(air)
 
 
 def balance(circuit: Circuit, supply_c: float, outdoor_c: float, sun_w_m2: float = 0.0) -> Balance:
@@ -177,7 +179,8 @@ def steady_state(
     With `running` False pumps stand and valves are shut, but everything is still warm: a station before its
     start.
     """
-    primary = PrimaryState(supply_curve(plant.mains, outdoor_c), plant.mains.differential_bar, outdoor_c)
+    mains = plant.mains
+    primary = PrimaryState(supply_curve(mains, outdoor_c), pressure_curve(mains, outdoor_c), outdoor_c)
     primary.next_ramp_s = time + 3.0 * 3600.0
     primary.next_step_s = time + 2.0 * 3600.0
     circuits = tuple(
