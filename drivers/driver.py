@@ -1,4 +1,4 @@
-"""The seam behind which every protocol stands: one driver, one bus, one request at a time, no tasks of its own."""
+"""The seam behind which every protocol stands: one driver serves one bus, and starts no tasks of its own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -181,18 +181,19 @@ def _output(path: Path | None) -> AbstractContextManager[BinaryIO]:
 
 
 def _add_receive(commands: "Commands[argparse.ArgumentParser]") -> None:
+    from edge.receiver import command  # noqa: PLC0415 - the other commands start without MQTT
+
     parser = commands.add_parser("receive", help="reference receiver of the head-end / 上级平台参考接收端")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=1883)
-    parser.add_argument("--database", type=Path, default=Path("received.sqlite"))
+    command.add_arguments(parser)
     parser.set_defaults(command=_receive)
 
 
 def _receive(options: argparse.Namespace, texts: Texts) -> int:
-    from edge import logs, receiving  # noqa: PLC0415 - the other commands start without MQTT
+    from edge import logs  # noqa: PLC0415 - as above
+    from edge.receiver import command  # noqa: PLC0415
 
     logs.configure()
-    return receiving.run(options.host, options.port, options.database, texts)
+    return command.run(options, texts)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from edge.clock import Clock, Instant
 from edge.compliance import Compliance, follow, new_day
 from edge.control.decide import Decision, decide
 from edge.control.state import ControlState, to_plain
-from edge.events.facts import Limits
-from edge.events.watch import Judgement, WatchState, judge
+from edge.events import Judgement, Limits, WatchState, judge
+from edge.events import to_plain as watch_to_plain
 from edge.image import Inbox, ProcessImage
 from edge.outputs import Outputs
 from edge.recorder import Recorder
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 STATE_PERIOD_S = 60.0  # control state kept for a bumpless restart
 OVERRUN_REPORT_S = 3600.0  # overruns are counted always and recorded at most this often
 CONTROL_STATE = "control"
+WATCH_STATE = "watch"
 
 
 class Bus(Protocol):
@@ -156,6 +157,8 @@ class Cycle:
         if now - self._state_at >= STATE_PERIOD_S:
             self._state_at = now
             await self.recorder.keep_state(CONTROL_STATE, msgpack.packb(to_plain(decision.state)))
+            watch = watch_to_plain(self.minds.watch, image.now)
+            await self.recorder.keep_state(WATCH_STATE, msgpack.packb(watch))
 
     def _bus_events(self) -> list[Event]:
         return [event for worker in self.workers for event in worker.drain_events()]

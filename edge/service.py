@@ -23,9 +23,8 @@ from edge.assembly import age_limits, bus_setting, device_setting
 from edge.check import Loaded, load
 from edge.clock import Clock, SystemClock
 from edge.control.state import ControlState, from_plain, initial
-from edge.cycle import CONTROL_STATE, Cycle, Minds, Outcome
-from edge.events.facts import Limits
-from edge.events.watch import restore
+from edge.cycle import CONTROL_STATE, WATCH_STATE, Cycle, Minds, Outcome
+from edge.events import Limits, WatchState, restore, resume
 from edge.history import History, HistoryError
 from edge.image import Inbox
 from edge.journal import Journal, Row
@@ -221,19 +220,30 @@ class _Service:
         """What the last run left: control state in the history, alarms, outages and duties in the journal."""
         rows = [*await self._journal.latest("alarm."), *await self._journal.latest("outage.")]
         watch = restore([_plain(row) for row in rows])
+        if watch.discarded:
+            log.warning("not rebuilt from the journal", extra={"subjects": watch.discarded})
         rows += [row for kind in ("duty.", "refund.", "repair.") for row in await self._journal.latest(kind)]
         said = compliance.restore([_plain(row) for row in rows], self._loaded.pack)
-        return Minds(await self._control_state(), watch, said)
+        return Minds(await self._control_state(), await self._watch_state(watch), said)
 
     async def _control_state(self) -> ControlState:
+        kept = await self._kept(CONTROL_STATE)
+        site = self._loaded.site
+        return initial(site) if kept is None else from_plain(kept, site, self._clock.now())
+
+    async def _watch_state(self, restored: WatchState) -> WatchState:
+        kept = await self._kept(WATCH_STATE)
+        return restored if kept is None else resume(restored, kept, self._clock.now())
+
+    async def _kept(self, key: str) -> Plain:
+        """A state of the last run, or None when there is none that can be read."""
         try:
-            blob = await self._history.get_state(CONTROL_STATE)
-        except HistoryError as error:
-            log.warning("control state not restored", extra={"error": str(error)})
-            blob = None
-        if blob is None:
-            return initial(self._loaded.site)
-        return from_plain(msgpack.unpackb(blob), self._loaded.site, self._clock.now())
+            blob = await self._history.get_state(key)
+            kept: Plain = None if blob is None else msgpack.unpackb(blob)
+        except (HistoryError, ValueError) as error:
+            log.warning("state not restored", extra={"key": key, "error": str(error)})
+            return None
+        return kept
 
 
 def _plain(row: Row) -> dict[str, Plain]:

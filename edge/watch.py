@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -29,7 +30,7 @@ _REFRESH_S = 0.5
 _LOCAL = ZoneInfo("Asia/Shanghai")
 _STYLE = {"good": "", "uncertain": "yellow", "bad": "bold red"}
 _DUTY_STYLE = {"open": "", "due_soon": "yellow", "overdue": "bold red"}
-_MOST_DUTIES, _MOST_ALARMS, _MOST_ROWS = 5, 4, 4
+_MOST_DUTIES, _MOST_ALARMS, _MOST_ROWS = 5, 3, 4  # all of it stays within 24 lines
 
 
 def watch(path: Path, texts: Texts, once: bool = False) -> int:
@@ -126,8 +127,11 @@ _CIRCUIT_COLUMNS = (
 
 def _circuits(document: Document, texts: Texts) -> Table:
     table = Table(box=None, pad_edge=False, expand=True, header_style="bold", padding=(0, 1, 0, 0))
-    for key, unit in _CIRCUIT_COLUMNS:
-        table.add_column(f"{texts(key)}\n{unit}", justify="left" if not unit else "right", no_wrap=True)
+    for key, unit in _CIRCUIT_COLUMNS[:-1]:
+        heading = f"{texts(key)}\n{unit}"
+        width = max(cell_len(word) for word in [*heading.split("\n"), "0000.0"])
+        table.add_column(heading, justify="right" if unit else "left", no_wrap=True, min_width=width)
+    table.add_column(texts(_CIRCUIT_COLUMNS[-1][0]) + "\n", no_wrap=True, overflow="ellipsis", ratio=1)
     for circuit in document["circuits"]:
         name = circuit["id"]
         table.add_row(
@@ -204,21 +208,30 @@ def _outages(document: Document, texts: Texts) -> Iterable[RenderableType]:
     )
     for outage in found["outages"]:
         yield _outage(document, texts, outage, found["refunds"])
-    duties = found["duties"]
-    for duty in duties[:_MOST_DUTIES]:
-        yield _duty(texts, duty)
+    duties = _grouped(found["outages"], found["duties"])
+    for duty, circuits in duties[:_MOST_DUTIES]:
+        names = "、".join(_circuit_name(document, texts, circuit) for circuit in circuits)
+        yield _duty(texts, duty, names)
     if len(duties) > _MOST_DUTIES:
         yield Text(texts("view.more", count=len(duties) - _MOST_DUTIES), style="dim")
 
 
+def _grouped(outages: Iterable[Document], duties: Iterable[Document]) -> list[tuple[Document, list[str]]]:
+    """Each duty once, with the circuits it is owed for; what is closed last."""
+    circuits = {outage["id"]: outage["circuit"] for outage in outages}
+    found: dict[tuple[object, ...], tuple[Document, list[str]]] = {}
+    for duty in duties:
+        minute = None if duty["due"] is None else int(duty["due"] // 60)
+        key = (duty["clause"], duty["action"], minute, duty["state"])
+        found.setdefault(key, (duty, []))[1].append(circuits.get(duty["outage"], "?"))
+    return sorted(found.values(), key=lambda pair: pair[0]["state"] == "closed")
+
+
 def _outage(document: Document, texts: Texts, outage: Document, refunds: Iterable[Document]) -> Text:
     name = _circuit_name(document, texts, outage["circuit"])
-    line = Text(f"{name}: {texts('cause.' + outage['cause'])}; ", overflow="fold")
-    line.append(f"{texts('outage.lost_at')} {_hour(outage['lost_at'])}; ")
-    if outage["ended_at"] is None:
-        line.append(f"{texts('outage.detected_at')} {_hour(outage['detected_at'])}")
-    else:
-        line.append(f"{texts('outage.ended_at')} {_hour(outage['ended_at'])}")
+    ended = outage["ended_at"]
+    span = f"{_hour(outage['lost_at'])} – {'…' if ended is None else _hour(ended)}"
+    line = Text(f"  {name}  {span}  {texts('cause.' + outage['cause'])}", overflow="fold")
     for refund in refunds:
         if refund["outage"] == outage["id"]:
             line.append(f"; {texts('refund.basis')}: {_refund(texts, refund)}")
@@ -233,12 +246,13 @@ def _refund(texts: Texts, refund: Document) -> str:
     return f"{words} [{clauses}]" if clauses else words
 
 
-def _duty(texts: Texts, duty: Document) -> Text:
+def _duty(texts: Texts, duty: Document, names: str) -> Text:
     line = Text("  ", no_wrap=True, overflow="ellipsis")
-    line.append(f"[{duty['clause']}] {texts(duty['action'])} ")
     due = texts(duty["urgency"]) if duty["due"] is None else _hour(duty["due"])
-    line.append(f"→ {due} ", style="bold")
-    line.append(texts(f"duty_state.{duty['state']}"), style=_DUTY_STYLE.get(duty["state"], ""))
+    line.append(f"{due} ", style="bold")
+    line.append(f"{texts('duty_state.' + duty['state'])}  ", style=_DUTY_STYLE.get(duty["state"], ""))
+    line.append(f"{texts(duty['action'])} [{duty['clause']}] ")
+    line.append(names, style="dim")
     return line
 
 

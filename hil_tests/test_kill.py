@@ -56,7 +56,8 @@ class Station:
         self.start("service", "run", str(self.bench.site), *where)
 
     def start_receiver(self) -> None:
-        self.start("receiver", "receive", "--port", str(self.broker.port), "--database", str(self.received))
+        where = ["--port", str(self.broker.port), "--database", str(self.received), "--insecure"]
+        self.start("receiver", "receive", *where)
 
     def end(self, name: str, number: signal.Signals) -> int:
         process = self._running.pop(name)
