@@ -15,7 +15,7 @@ import apsw
 
 from edge.clock import Clock, SystemClock
 from edge.receiver.store import Outcome, Store
-from edge.store import Worker
+from edge.store import StoreError, Worker
 from edge.upstream import codec
 from edge.upstream.codec import HISTORY, JOURNAL, Batch, MalformedError, Problem
 from edge.upstream.session import SESSION_ERRORS, Address, Backoff, payload, session, unless_lost
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 TOPICS = tuple(codec.topic("+", leaf) for leaf in (JOURNAL, HISTORY, "hello"))
 ASK_AGAIN_S = 2.0  # a gap is told once; if the rows do not come, again after this
+MOST_ASKED = 10_000
 PUBLISH_S = 30.0
 
 
@@ -80,6 +81,9 @@ class Receiver:
                 await self._receive(worker, store)
             except SESSION_ERRORS as error:
                 log.warning("the broker is lost: %s", error)
+            except (apsw.Error, StoreError) as error:
+                log.error("the file cannot be used: %s", error)
+                await worker.run(store.drop)
             finally:
                 self.connected = False
             await asyncio.sleep(backoff.pause(asyncio.get_running_loop().time() - began))
@@ -98,6 +102,7 @@ class Receiver:
                 except apsw.Error as error:
                     self.counts.failed += 1
                     log.error("not stored, not receipted: %s", error)
+                    await worker.run(store.drop)
 
     def _refuse(self, message: aiomqtt.Message, error: MalformedError) -> None:
         self.counts.refused += 1
@@ -138,6 +143,8 @@ class Receiver:
         seq, when = self._asked.get(receipt.log, (-1, 0.0))
         if seq == receipt.seq and now - when < ASK_AGAIN_S:
             return False
+        if len(self._asked) >= MOST_ASKED:  # many gateways, or somebody who invents logs
+            self._asked.clear()
         self._asked[receipt.log] = (receipt.seq, now)
         return True
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import apsw
+
 from edge.chain import GENESIS, Head, Row, check
 from edge.store import abandon, connect
 from edge.tables import transaction
@@ -91,16 +93,33 @@ class Store:
     """The head-end's file. Every method is one transaction; `take` returns after the durable commit."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = connect(path, "FULL")
-        try:
-            self._connection.execute(SCHEMA)
-        except BaseException:
-            abandon(self._connection)
-            raise
+        self._path = path
+        self._opened: apsw.Connection | None = None
+        self._connection  # noqa: B018 (opened now, so that a file that cannot be used is told at once)
+
+    @property
+    def _connection(self) -> apsw.Connection:
+        if self._opened is None:
+            opened = connect(self._path, "FULL")
+            try:
+                opened.execute(SCHEMA)
+            except BaseException:
+                abandon(opened)
+                raise
+            self._opened = opened
+        return self._opened
+
+    def drop(self) -> None:
+        """After an error: forget the connection and what it cached; the next call opens the file anew."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            abandon(opened)
 
     def close(self) -> None:
         """Checkpoint and close."""
-        self._connection.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def take(self, batch: Batch, received: float) -> Outcome:
         """Store what is new of a batch, received at Unix time `received`; apsw.Error: nothing is stored."""

@@ -141,3 +141,10 @@ def test_what_was_receipted_is_there_when_the_file_is_opened_again(tmp_path: Pat
     second = Store(tmp_path / "again.db")
     assert second.newest() == [("gw", replace(receipt, again=True))]
     second.close()
+
+
+def test_after_an_error_of_the_file_it_is_opened_anew_and_nothing_is_missing(store: Store) -> None:
+    rows = chain(10)
+    store.take(batch(rows, 0, 4), 1.0)
+    store.drop()
+    assert store.take(batch(rows, 4, 10), 2.0).receipt.seq == 10

@@ -7,6 +7,7 @@ know better than a broker's queue what is missing.
 import asyncio
 import contextlib
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ class _Client(aiomqtt.Client):
             password=credentials.password,
             tls_context=credentials.tls,
             max_queued_incoming_messages=1000,
+            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),  # or each message waits 40 ms
         )
         self.tls = credentials.tls
         self.thread_ended: asyncio.Future[None] = self._loop.create_future()
