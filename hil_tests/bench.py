@@ -165,7 +165,9 @@ class Bench:
 
     def _spawn(self, name: str, command: list[str]) -> _Child:
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )  # a Ctrl-C in the terminal is for who owns the bench
         self._children[name] = _Child(name, command, process)
         return self._children[name]
 

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Mapping
@@ -21,3 +22,14 @@ def report_ready(facts: Mapping[str, str | int]) -> None:
     """Tell the bench that this process serves now, and where: one line of JSON on standard output."""
     sys.stdout.write(json.dumps(dict(facts)) + "\n")
     sys.stdout.flush()
+
+
+def run_module(arguments: list[str]) -> None:
+    """Be another program's module that dies with its parent: PARENT MODULE ARGUMENTS... as given to `-m`."""
+    die_with_parent(int(arguments[0]))
+    sys.argv = arguments[1:]
+    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    run_module(sys.argv[1:])
