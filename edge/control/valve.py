@@ -98,7 +98,7 @@ def _control(
 ) -> ValveState:
     settings = circuit.valve
     if valve.action is not Action.CONTROL or valve.command_percent is None:
-        valve = _start(valve, circuit, given, supply_c)
+        valve = _start(valve, circuit, given, target_c, supply_c)
     ramped = valve.setpoint_c if valve.setpoint_c is not None else target_c
     setpoint_c = _ramp(ramped, target_c, given.dt)
     loop, unbounded = pi.step(settings, valve.pi, setpoint_c - supply_c, given.position_percent, given.dt)
@@ -110,17 +110,19 @@ def _control(
     return ValveState(Action.CONTROL, command, loop, setpoint_c, settled, limited_by)
 
 
-def _start(valve: ValveState, circuit: Circuit, given: ValveInput, supply_c: float) -> ValveState:
+def _start(
+    valve: ValveState, circuit: Circuit, given: ValveInput, target_c: float, supply_c: float
+) -> ValveState:
     """Take over where the valve is measured to be; failing that, at the last command; failing that, closed.
 
-    The setpoint starts at the measured supply, unless a hold has kept it: the loop warms up along the ramp.
+    A cold loop warms up along the ramp: the setpoint starts at the measured supply, unless a hold kept it.
     """
     settings = circuit.valve
     known = given.position_percent if given.position_percent is not None else valve.command_percent
     start = min(max(known or 0.0, settings.minimum_percent), settings.maximum_percent)
     setpoint_c = valve.setpoint_c
     if setpoint_c is None:
-        setpoint_c = min(max(supply_c, circuit.curve.minimum_c), circuit.curve.maximum_c)
+        setpoint_c = min(max(supply_c, circuit.curve.minimum_c), target_c)
     loop = pi.bumpless(settings, start, setpoint_c - supply_c)
     return ValveState(Action.CONTROL, start, loop, setpoint_c)
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from drivers import Reason
 from edge.control import decide, from_plain, initial, modes, to_plain
+from edge.control.curve import SUPPLY_MAXIMUM, SUPPLY_MINIMUM
 from edge.control.modes import CIRCULATION, MAKEUP, VALVE, Situation
 from edge.control.situation import CALM, WATCHES, Condition
-from edge.control.valve import Action
+from edge.control.valve import SETPOINT_RAMP, VALVE_MAXIMUM, VALVE_MINIMUM, Action
 from edge.points import CIRCUIT, STATION, quantity
 from edge.records import Holder
 from edge.tests.control_bench import (
@@ -24,6 +25,7 @@ from edge.tests.control_bench import (
     make_site,
     with_valve,
 )
+from edge.texts import Texts
 
 SITE = with_valve(make_site(), minimum_percent=5.0, maximum_percent=90.0)
 POINTS = [f"{name}.{what}" for name in ("high", "low") for what in CIRCUIT] + [
@@ -162,3 +164,10 @@ def test_the_tables_stand_in_the_order_of_who_may_write(table: tuple[modes.Mode[
 
 def test_every_condition_is_watched() -> None:
     assert set(WATCHES) == set(Condition) == set(CALM)
+
+
+def test_every_reason_and_limit_has_its_words() -> None:
+    texts = Texts.load("en")
+    reasons = {mode.reason for table in (VALVE, CIRCULATION, MAKEUP) for mode in table}
+    limits = {SUPPLY_MAXIMUM, SUPPLY_MINIMUM, VALVE_MAXIMUM, VALVE_MINIMUM, SETPOINT_RAMP}
+    assert sorted(key for key in reasons | limits if key not in texts) == []

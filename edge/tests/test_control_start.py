@@ -92,6 +92,15 @@ def test_a_cold_loop_is_warmed_along_a_ramp() -> None:
     assert station.value("high.valve_setpoint") == pytest.approx(46.7, abs=0.5)  # not 20 K x 2.2 %/K at once
 
 
+def test_a_loop_too_hot_at_the_start_is_not_kept_hot_by_a_ramp() -> None:
+    station = Station(SITE, dict(RUNNING) | {"high.secondary_supply_temperature": 58.0}, following=True)
+    decision = station.run(20)
+    assert decision.views["high"].limited_by == ""
+    opening = station.value("high.valve_setpoint")
+    assert opening is not None
+    assert opening < 35.0
+
+
 def test_every_command_is_renewed_each_cycle_and_outlives_one_missed_renewal() -> None:
     station = Station(SITE)
     for _ in range(3):
