@@ -134,7 +134,7 @@ def _run(options: argparse.Namespace, texts: Texts, folder: Path, stack: context
     print(texts("demo.starting"), flush=True)
     broker = stack.enter_context(embedded_process(folder))
     language = ("--lang", texts.language)
-    head_end = ("--port", str(broker.port), "--database", folder / "received.sqlite")
+    head_end = ("--insecure", "--port", str(broker.port), "--database", folder / "received.sqlite")
     log = folder / "head-end.log" if view else None
     stack.enter_context(program("edge", "receive", *head_end, *language, output=log))
     story = Path(options.story) if options.story.endswith(".toml") else options.story
