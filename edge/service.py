@@ -4,6 +4,7 @@ Every adapter is a defaulted argument, so that a test or a bench can hand in its
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import shutil
@@ -36,6 +37,8 @@ from edge.rules.civil import local_day
 from edge.upstream import Upstream, UpstreamStatus
 
 log = logging.getLogger(__name__)
+
+FAREWELL_S = 3.0  # real seconds
 
 OpenDriver = Callable[[Bus, Sequence[DeviceSetting], Callable[[], float]], Driver]
 
@@ -87,11 +90,16 @@ async def serve(
     async with AsyncExitStack() as stack:
         stack.callback(notifier.close)
         journal = await stack.enter_async_context(await Journal.open(paths.data / "journal.sqlite", clock))
-        history = await stack.enter_async_context(await History.open(paths.data / "history.sqlite", limit))
+        history = await stack.enter_async_context(
+            await History.open(
+                paths.data / "history.sqlite",
+                limit,
+                after=(await journal.receipts()).get("upstream.history", 0),
+            )
+        )
         service = _Service(loaded, paths, clock, notifier, journal, history)
         await service.begin(rejected)
         await service.run(opener, stop)
-        await service.end()
 
 
 def _on_signals() -> asyncio.Event:
@@ -138,27 +146,35 @@ class _Service:
             log.error("site file rejected, running on the last good one", extra={"faults": faults})
             await self._record("config.rejected", {"file": str(self._paths.site), "faults": faults})
 
-    async def end(self) -> None:
-        """Record that we stopped because we were asked to."""
-        await self._record("service.stopped", {"why": "asked"})
-
     async def _record(self, kind: str, body: dict[str, Plain]) -> None:
         now = self._clock.now()
         await self._recorder.record([Event(kind, "station", now.wall, now.wall, body)], now)
 
     async def run(self, opener: OpenDriver, stop: asyncio.Event) -> None:
-        """All tasks, until `stop`."""
+        """All tasks, until `stop`; then the last words, and a moment for them to reach the head-end."""
         workers = self._workers(opener)
         cycle = self._cycle(workers, await self._remember())
         jobs = {f"bus {worker.id}": worker.run for worker in workers} | {"cycle": cycle.run}
-        if self._upstream is not None:
-            jobs["upstream"] = self._upstream.run
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job(), name=name) for name, job in jobs.items()]
+            sender = group.create_task(self._upstream.run(), name="upstream") if self._upstream else None
             await stop.wait()
             self._notifier.tell("STOPPING=1")
             for task in tasks:
                 task.cancel()
+            await self._record("service.stopped", {"why": "asked"})
+            if sender is not None:
+                await self._farewell()
+                sender.cancel()
+
+    async def _farewell(self) -> None:
+        """Wait until everything is receipted, at most `FAREWELL_S`: what is left is sent next time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                while (found := self._upstream_status()) and found.connected:
+                    if found.streams["journal"].receipted >= self._recorder.seq:
+                        return
+                    await asyncio.sleep(0.05)
 
     def _upstream_status(self) -> UpstreamStatus | None:
         return None if self._upstream is None else self._upstream.status

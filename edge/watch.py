@@ -5,6 +5,7 @@ a plain number, and a document that has gone old says so.
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -30,7 +31,7 @@ _REFRESH_S = 0.5
 _LOCAL = ZoneInfo("Asia/Shanghai")
 _STYLE = {"good": "", "uncertain": "yellow", "bad": "bold red"}
 _DUTY_STYLE = {"open": "", "due_soon": "yellow", "overdue": "bold red"}
-_MOST_DUTIES, _MOST_ALARMS, _MOST_ROWS = 5, 3, 4  # all of it stays within 24 lines
+_MOST_OUTAGES, _MOST_DUTIES, _MOST_ALARMS, _MOST_ROWS = 3, 4, 3, 3  # all of it stays within 24 lines
 
 
 def watch(path: Path, texts: Texts, once: bool = False) -> int:
@@ -206,7 +207,7 @@ def _outages(document: Document, texts: Texts) -> Iterable[RenderableType]:
     yield _heading(
         texts, "live.outages", "bold red" if any(o["ended_at"] is None for o in found["outages"]) else "bold"
     )
-    for outage in found["outages"]:
+    for outage in sorted(found["outages"], key=lambda each: each["ended_at"] or math.inf)[-_MOST_OUTAGES:]:
         yield _outage(document, texts, outage, found["refunds"])
     duties = _grouped(found["outages"], found["duties"])
     for duty, circuits in duties[:_MOST_DUTIES]:
@@ -231,10 +232,10 @@ def _outage(document: Document, texts: Texts, outage: Document, refunds: Iterabl
     name = _circuit_name(document, texts, outage["circuit"])
     ended = outage["ended_at"]
     span = f"{_hour(outage['lost_at'])} – {'…' if ended is None else _hour(ended)}"
-    line = Text(f"  {name}  {span}  {texts('cause.' + outage['cause'])}", overflow="fold")
+    line = Text(f"  {name}  {span}  {texts('cause.' + outage['cause'])}", no_wrap=True, overflow="ellipsis")
     for refund in refunds:
         if refund["outage"] == outage["id"]:
-            line.append(f"; {texts('refund.basis')}: {_refund(texts, refund)}")
+            line.append(f"  {texts('refund.basis')}: {_refund(texts, refund)}", style="dim")
     return line
 
 
