@@ -162,7 +162,7 @@ def test_every_shipped_story_can_be_told_with_its_weather(name: str) -> None:
 
 def test_the_demo_loses_its_heat_for_three_hours_in_its_first_half_and_ends_in_peace() -> None:
     story = shipped("demo")
-    assert story.start == local("2026-01-15T06:00")
+    assert story.start == local("2026-01-17T06:00")
     assert story.duration == 10 * HOUR
     lost = next(event for event in story.events if event.kind == "primary_lost")
     assert lost.lasts == 3 * HOUR
