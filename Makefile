@@ -5,6 +5,7 @@ READY := $(VENV)/.ready
 SPEED ?= 60
 STORY ?= demo
 VIEW ?=
+SPEAK ?=
 
 .PHONY: demo test test-long check season bench lock wheel clean
 
@@ -12,8 +13,8 @@ $(READY): requirements-dev.lock pyproject.toml deploy/setup-checkout.sh
 	sh deploy/setup-checkout.sh $(VENV)
 	@touch $@
 
-demo: $(READY)          ## run the whole job on the simulated substation; SPEED=1 is real time
-	$(PY) -m hil_tests.demo --speed $(SPEED) --story $(STORY) $(VIEW)
+demo: $(READY)          ## run the whole job on the simulated substation; SPEED=1 is real time, SPEAK=zh or en
+	$(PY) -m hil_tests.demo --speed $(SPEED) --story $(STORY) $(VIEW) $(if $(SPEAK),--lang $(SPEAK))
 
 test: $(READY)          ## every test of the default run
 	sh deploy/system-packages.sh mosquitto mbpoll

@@ -126,7 +126,7 @@ def _judge(circuit: Circuit, before: CircuitState, sensed: _Sensed, cycle: Cycle
     required = (sensed.supply, sensed.position, sensed.pressure)
     ready = before.ready or (sensed.outdoor_c is not None and all(sensor.settled for sensor in required))
     latches = watch(before.latches, _facts(circuit, before, sensed, cycle), cycle.now.monotonic)
-    active = frozenset(condition for condition, latch in latches.items() if latch.on)
+    active = frozenset([condition for condition, latch in latches.items() if latch.on])
     pressure_bar = sensed.pressure.value
     pumping = makeup(
         before.makeup,

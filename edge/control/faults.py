@@ -60,6 +60,8 @@ class Sensor:
 
     def after(self, value: float | None, settings: SensorFault, now: Instant) -> "Sensor":
         """The sensor one cycle later; `value` is None unless the reading is GOOD."""
+        if value is not None and value == self.last and not self.fault.on and self.fault.turning is None:
+            return self
         last = self.last if value is None else value
         entry_s = settings.entry_delay_s if last is not None else max(START_S, settings.entry_delay_s)
         fault = self.fault.after(value is None, now.monotonic, entry_s, settings.exit_delay_s)

@@ -111,4 +111,7 @@ MAKEUP: tuple[Mode[Run], ...] = (
 
 def choose(table: tuple[Mode[A], ...], situation: Situation) -> Mode[A]:
     """The first row that applies; the last always does."""
-    return next(mode for mode in table if mode.applies(situation))
+    for mode in table:
+        if mode.applies(situation):
+            return mode
+    raise LookupError(f"no row applies to {situation!r}")
