@@ -190,7 +190,7 @@ def _wanted(
 ) -> Iterator[tuple[str, float, Mode[Action] | Mode[Run]]]:
     opening = _opening(circuit, state)
     if opening is not None:
-        yield "valve_setpoint", opening, judged.valve
+        yield "valve_setpoint", round(opening, 2), judged.valve  # actuators resolve 0.01 %
     if judged.pump_1.action is not None:
         yield "pump_1.run", float(judged.pump_1.action is True), judged.pump_1
         yield "pump_1.speed_setpoint", circuit.circulation.speed_percent, judged.pump_1
