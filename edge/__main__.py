@@ -118,13 +118,14 @@ def _add_watch(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("watch", help="live view of a running service / 实时画面")
     parser.add_argument("status", type=Path, nargs="?", default=Path("/run/substation-edge") / STATUS)
     parser.add_argument("--once", action="store_true", help="print one picture and end")
+    parser.add_argument("--note", default="", help="a line of text to show below")
     parser.set_defaults(command=_watch)
 
 
 def _watch(options: argparse.Namespace, texts: Texts) -> int:
     from edge.watch import watch  # noqa: PLC0415
 
-    return watch(options.status, texts, once=options.once)
+    return watch(options.status, texts, once=options.once, note=options.note)
 
 
 def _add_verify(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -31,11 +31,13 @@ _REFRESH_S = 0.5
 _LOCAL = ZoneInfo("Asia/Shanghai")
 _STYLE = {"good": "", "uncertain": "yellow", "bad": "bold red"}
 _DUTY_STYLE = {"open": "", "due_soon": "yellow", "overdue": "bold red"}
-_MOST_OUTAGES, _MOST_DUTIES, _MOST_ALARMS, _MOST_ROWS = 3, 4, 3, 3  # all of it stays within 24 lines
+_MOST_OUTAGES, _MOST_DUTIES, _MOST_ALARMS = 3, 4, 3
+_LINES = 23  # of a terminal of 24; the last is the note's
+_HEADER_LINES = 1  # the table of the circuits has two, and counts as one part
 
 
-def watch(path: Path, texts: Texts, once: bool = False) -> int:
-    """Draw until interrupted; with `once` a single picture. 2 when there is no document to draw."""
+def watch(path: Path, texts: Texts, once: bool = False, note: str = "") -> int:
+    """Draw until interrupted, `note` below it; with `once` a single picture. 2 when there is none to draw."""
     console = Console()
     if once:
         document = _read(path)
@@ -48,7 +50,8 @@ def watch(path: Path, texts: Texts, once: bool = False) -> int:
         while True:
             document = _read(path)
             waiting = Text(texts("view.none", file=path))
-            live.update(waiting if document is None else picture(document, texts, _age(path)), refresh=True)
+            shown = waiting if document is None else picture(document, texts, _age(path))
+            live.update(Group(shown, Text(note, style="dim")), refresh=True)
             time.sleep(_REFRESH_S)
 
 
@@ -83,7 +86,8 @@ def picture(document: Document, texts: Texts, age_s: float) -> RenderableType:
     parts += [_station(document, texts), _rooms(document, texts)]
     parts += _outages(document, texts)
     parts += _alarms(document, texts)
-    parts += _journal(document, texts)
+    used = len(parts) + _HEADER_LINES + len(document["circuits"])
+    parts += _journal(document, texts, max(1, _LINES - used - 2))
     parts += [_upstream(document, texts)]
     return Group(*parts)
 
@@ -189,32 +193,32 @@ def _rooms(document: Document, texts: Texts) -> Text:
     return line
 
 
-def _heading(texts: Texts, key: str, style: str = "bold") -> Text:
-    return Text(f"── {texts(key)} ", style=style)
+def _heading(texts: Texts, key: str, style: str = "bold", left_out: int = 0) -> Text:
+    more = f"({texts('view.more', count=left_out)})" if left_out > 0 else ""
+    return Text(f"── {texts(key)} {more}", style=style)
 
 
-def _circuit_name(document: Document, texts: Texts, circuit: str) -> str:
-    for each in document["circuits"]:
-        if each["id"] == circuit:
-            return str(each["name"][texts.language])
-    return circuit
+def _place(document: Document, texts: Texts, where: str) -> str:
+    """A circuit, the station, a room or a device, as people call it."""
+    names = {circuit["id"]: str(circuit["name"][texts.language]) for circuit in document["circuits"]}
+    names["station"] = texts("live.station")
+    kind, _, room = where.partition(".")
+    return f"{texts('word.room')} {room}" if kind == "room" else names.get(where, where)
 
 
 def _outages(document: Document, texts: Texts) -> Iterable[RenderableType]:
     found = document["compliance"]
-    if not found["outages"] and not found["duties"]:
+    outages = sorted(found["outages"], key=lambda each: each["ended_at"] or math.inf)
+    duties = _grouped(outages, found["duties"])
+    if not outages and not duties:
         return
-    yield _heading(
-        texts, "live.outages", "bold red" if any(o["ended_at"] is None for o in found["outages"]) else "bold"
-    )
-    for outage in sorted(found["outages"], key=lambda each: each["ended_at"] or math.inf)[-_MOST_OUTAGES:]:
+    style = "bold red" if any(outage["ended_at"] is None for outage in outages) else "bold"
+    yield _heading(texts, "live.outages", style, len(outages) - _MOST_OUTAGES)
+    for outage in outages[-_MOST_OUTAGES:]:
         yield _outage(document, texts, outage, found["refunds"])
-    duties = _grouped(found["outages"], found["duties"])
     for duty, circuits in duties[:_MOST_DUTIES]:
-        names = "、".join(_circuit_name(document, texts, circuit) for circuit in circuits)
+        names = "、".join(_place(document, texts, circuit) for circuit in circuits)
         yield _duty(texts, duty, names)
-    if len(duties) > _MOST_DUTIES:
-        yield Text(texts("view.more", count=len(duties) - _MOST_DUTIES), style="dim")
 
 
 def _grouped(outages: Iterable[Document], duties: Iterable[Document]) -> list[tuple[Document, list[str]]]:
@@ -229,7 +233,7 @@ def _grouped(outages: Iterable[Document], duties: Iterable[Document]) -> list[tu
 
 
 def _outage(document: Document, texts: Texts, outage: Document, refunds: Iterable[Document]) -> Text:
-    name = _circuit_name(document, texts, outage["circuit"])
+    name = _place(document, texts, outage["circuit"])
     ended = outage["ended_at"]
     span = f"{_hour(outage['lost_at'])} – {'…' if ended is None else _hour(ended)}"
     line = Text(f"  {name}  {span}  {texts('cause.' + outage['cause'])}", no_wrap=True, overflow="ellipsis")
@@ -262,22 +266,20 @@ def _alarms(document: Document, texts: Texts) -> Iterable[RenderableType]:
     if not alarms:
         yield Text(f"── {texts('live.no_alarms')}", style="dim")
         return
-    yield _heading(texts, "live.alarms", "bold yellow")
+    yield _heading(texts, "live.alarms", "bold yellow", len(alarms) - _MOST_ALARMS)
     for alarm in alarms[:_MOST_ALARMS]:
-        name = _circuit_name(document, texts, alarm["where"])
+        name = _place(document, texts, alarm["where"])
         line = Text(
             f"  {_hour(alarm['occurred'])} {name}: {texts('alarm.' + alarm['key'])}", overflow="ellipsis"
         )
         line.no_wrap = True
         line.stylize("bold red" if alarm["priority"] == 1 else "yellow")
         yield line
-    if len(alarms) > _MOST_ALARMS:
-        yield Text("  " + texts("view.more", count=len(alarms) - _MOST_ALARMS), style="dim")
 
 
-def _journal(document: Document, texts: Texts) -> Iterable[RenderableType]:
+def _journal(document: Document, texts: Texts, most: int) -> Iterable[RenderableType]:
     yield _heading(texts, "live.journal")
-    for row in document["tail"][-_MOST_ROWS:]:
+    for row in document["tail"][-most:]:
         kind = texts(f"kind.{row['kind']}")
         line = Text(f"  {_hour(row['detected'])} {kind}  {row['subject']}", no_wrap=True, overflow="ellipsis")
         yield line

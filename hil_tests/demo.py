@@ -147,20 +147,25 @@ def _run(options: argparse.Namespace, texts: Texts, folder: Path, stack: context
     return _finish(demo)
 
 
-def _introduce(demo: Demo) -> None:
+def _mbpoll(demo: Demo) -> str:
+    """How another program reads the temperatures of a simulated meter while the demo runs."""
     meter = METERS[0]
     port = demo.bench.port(meter.name)
-    command = f"mbpoll -m tcp -a {meter.unit_id} -p {port} -t 4:float -B -0 -r 6 -c 2 127.0.0.1"
+    return f"mbpoll -m tcp -a {meter.unit_id} -p {port} -t 4:float -B -0 -r 6 -c 2 127.0.0.1"
+
+
+def _introduce(demo: Demo) -> None:
     print(demo.texts("demo.ready"))
     print(demo.texts("demo.run.folder", folder=demo.folder))
-    print(demo.texts("demo.run.meter", command=command), flush=True)
+    print(demo.texts("demo.run.meter", command=_mbpoll(demo)), flush=True)
 
 
 def _show(demo: Demo, view: bool) -> None:
     """Until the story is over."""
     began = time.monotonic()
     if view:
-        with program("edge", "watch", demo.status, "--lang", demo.texts.language, output=None) as watching:
+        words = ("--lang", demo.texts.language, "--note", _mbpoll(demo))
+        with program("edge", "watch", demo.status, *words, output=None) as watching:
             while not demo.is_over(began):
                 time.sleep(_LOOK_S)
             stop(watching, signal.SIGINT)
