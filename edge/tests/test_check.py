@@ -43,12 +43,12 @@ MISTAKES = (
     ),
     Mistake("floor heating at 70", "maximum_c = 60", "maximum_c = 70", "circuits[low]", "floor_too_hot"),
     Mistake(
-        "a curve out of order", "[-15, 73.8], [-10, 67.0]", "[-10, 67.0], [-15, 73.8]", "curve", "curve_order"
+        "a curve out of order", "[-15, 71.3], [-10, 64.8]", "[-10, 64.8], [-15, 71.3]", "curve", "curve_order"
     ),
-    Mistake("a curve that rises", "[5, 45.4]", "[5, 55.4]", "circuits[high].curve", "curve_rising"),
+    Mistake("a curve that rises", "[5, 44.1]", "[5, 55.4]", "circuits[high].curve", "curve_rising"),
     Mistake(
         "a curve of one point",
-        ", [-15, 55.6], [-10, 50.7], [-5, 45.7], [0, 40.6], [5, 35.5], [10, 30.2]]",
+        ", [-15, 53.8], [-10, 49.1], [-5, 44.4], [0, 39.6], [5, 34.7], [10, 29.6]]",
         "]",
         "circuits[low].curve.points",
         "too_few",
