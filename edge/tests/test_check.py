@@ -43,7 +43,7 @@ MISTAKES = (
     ),
     Mistake("floor heating at 70", "maximum_c = 60", "maximum_c = 70", "circuits[low]", "floor_too_hot"),
     Mistake(
-        "a curve out of order", "[-15, 71.3], [-10, 64.8]", "[-10, 64.8], [-15, 71.3]", "curve", "curve_order"
+        "a curve out of order", "[-15, 71.3], [-10, 64.9]", "[-10, 64.9], [-15, 71.3]", "curve", "curve_order"
     ),
     Mistake("a curve that rises", "[5, 44.1]", "[5, 55.4]", "circuits[high].curve", "curve_rising"),
     Mistake(
