@@ -112,10 +112,11 @@ class Line:
         self._pending: dict[int, dict[tuple[int, bytes], float]] = {}  # unit -> shape of answer -> asked
 
     async def ask(self, request: Request, gap_s: float) -> bytes:
-        """The answer's payload; DriverError otherwise. `gap_s` is the unit's own pause between requests."""
+        """The answer's payload; DriverError otherwise. `gap_s`: the unit's own pause, on a serial line."""
+        pause_s = gap_s if self._serial else 0.0
         async with self._lock:
-            await self._fence(request, gap_s)
-            return await self._exchange(request, gap_s)
+            await self._fence(request, pause_s)
+            return await self._exchange(request, pause_s)
 
     async def connect(self) -> None:
         """Open the connection if it is not open; ClosedError when that fails."""
@@ -127,6 +128,7 @@ class Line:
         try:
             connected = await client.connect()
         except (termios.error, ValueError) as error:
+            self.close()
             raise ConfigurationError(f"{self._name}: refuses these line settings ({error})") from error
         if not connected:
             self.close()

@@ -5,6 +5,7 @@ Exit codes: 0 well, 1 what was asked found faults (a chain broken, a site refuse
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -72,7 +73,13 @@ def _run(options: argparse.Namespace, texts: Texts) -> int:
 
     logs.configure()
     paths = Paths(options.site, options.data, options.status or options.data / STATUS)
-    asyncio.run(serve(paths, options.clock or SystemClock()))
+    try:
+        asyncio.run(serve(paths, options.clock or SystemClock()))
+    except SiteError:
+        raise
+    except Exception:
+        logging.getLogger("edge").critical("the service has failed", exc_info=True)
+        return 2
     return 0
 
 

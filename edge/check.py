@@ -47,14 +47,18 @@ class _Context:
     file: str
     site: Site
     profiles: Mapping[str, Profile | ConfigurationError]
-    today: date
+    today: date | None
 
     def problem(self, key: str, code: str, **values: object) -> Problem:
         return Problem(self.file, key, code, {name: str(value) for name, value in values.items()})
 
 
-def load(path: Path, today: date) -> Loaded:
-    """The site at `path`, checked as of `today`; SiteError with every Problem when it cannot be used."""
+def load(path: Path, today: date | None) -> Loaded:
+    """The site at `path`; SiteError with every Problem when it cannot be used.
+
+    With `today` the regulation must be in force on that day. The running service gives None: neither a clock
+    that was never set nor a document that has ended may stop a plant.
+    """
     site = read_site(path)
     profiles = load_profiles((device.profile for device in site.devices), path.parent)
     context = _Context(str(path), site, profiles, today)
@@ -224,7 +228,7 @@ def _regulation(c: _Context) -> Iterator[Problem]:
     except PackError as error:
         yield c.problem("regulation.pack", "pack", given=regulation.pack, why=error)
         return
-    if not pack.in_force(c.today):
+    if c.today is not None and not pack.in_force(c.today):
         document, validity = pack.document, pack.validity
         yield c.problem(
             "regulation.pack",

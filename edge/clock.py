@@ -97,7 +97,9 @@ class ScaledClock:
     def now(self) -> Instant:
         """This moment in scaled time; the scaled monotonic time starts at 0 at the origin."""
         elapsed = self._elapsed()
-        return Instant(self._wall + elapsed, elapsed, elapsed, ClockState.SYNCED)
+        wall = self._wall + elapsed
+        state = ClockState.SYNCED if wall >= _OLDEST_PLAUSIBLE else ClockState.UNSYNCED
+        return Instant(wall, elapsed, elapsed, state)
 
     async def sleep_until(self, monotonic: float) -> None:
         """Return at or after the scaled `monotonic`."""

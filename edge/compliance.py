@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from edge.clock import Instant
+from edge.clock import ClockState, Instant
 from edge.events.outage import Outage
 from edge.records import Cause, Event, Plain
 from edge.rules.civil import local_day
@@ -22,7 +22,7 @@ from edge.site import Site
 
 JUDGE_PERIOD_S = 10.0  # deadlines are hours; ten seconds late is early enough
 KEPT = 8  # outages remembered after their end, for their duties and for the view
-HEATING_PHASES = frozenset({Phase.COMMISSIONING, Phase.SEASON})
+IDLE_PHASES = frozenset({Phase.OFF, Phase.PREPARATION})
 
 _TOLD = {
     DutyState.OPEN: "duty.opened",
@@ -49,12 +49,14 @@ class Compliance:
 
     @property
     def heating(self) -> bool:
-        """True on days on which heat is due."""
-        return self.phase in HEATING_PHASES
+        """True when heat is due, and when the day is unknown: a warm pipe in summer harms less."""
+        return self.phase not in IDLE_PHASES
 
 
 def new_day(memory: Compliance, pack: Pack, now: Instant) -> Compliance:
-    """The season phase of the local day; looked up once a day."""
+    """The season phase of the local day, looked up once a day; unknown while the clock was never set."""
+    if now.state is ClockState.UNSYNCED:
+        return replace(memory, day=None, phase=Phase.UNKNOWN)
     today = local_day(now.wall)
     if today == memory.day:
         return memory

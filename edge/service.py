@@ -57,18 +57,17 @@ class Paths:
         return self.data / "site.last-good.toml"
 
 
-def load_or_fall_back(paths: Paths, clock: Clock) -> tuple[Loaded, SiteError | None]:
+def load_or_fall_back(paths: Paths) -> tuple[Loaded, SiteError | None]:
     """The site; when it is faulty the last good one with the error. SiteError when there is neither.
 
     A wrong configuration never stops a running plant (design, invariant 9).
     """
-    today = local_day(clock.now().wall)
     try:
-        loaded = load(paths.site, today)
+        loaded = load(paths.site, None)
     except SiteError as error:
         if not paths.last_good.exists():
             raise
-        return load(paths.last_good, today), error
+        return load(paths.last_good, None), error
     shutil.copyfile(paths.site, paths.last_good)
     return loaded, None
 
@@ -85,7 +84,7 @@ async def serve(
     notifier = notifier if notifier is not None else Notifier()
     stop = stop if stop is not None else _on_signals()
     paths.data.mkdir(parents=True, exist_ok=True)
-    loaded, rejected = load_or_fall_back(paths, clock)
+    loaded, rejected = load_or_fall_back(paths)
     limit = loaded.site.recording.history_mib << 20
     async with AsyncExitStack() as stack:
         stack.callback(notifier.close)
@@ -141,10 +140,21 @@ class _Service:
             "service.started", {"version": version("substation-edge"), "boot": self._clock.boot_id}
         )
         await self._record("config.loaded", {"sha256": digest, "pack": self._loaded.pack.id})
+        await self._begin_regulation()
         if rejected is not None:
             faults: list[Plain] = [f"{p.key}: {p.code}" for p in rejected.problems]
             log.error("site file rejected, running on the last good one", extra={"faults": faults})
             await self._record("config.rejected", {"file": str(self._paths.site), "faults": faults})
+
+    async def _begin_regulation(self) -> None:
+        """A document that is not in force today (or a clock that was never set) is said, and no more."""
+        pack, now = self._loaded.pack, self._clock.now()
+        today = local_day(now.wall)
+        if pack.in_force(today):
+            return
+        body: dict[str, Plain] = {"pack": pack.id, "number": pack.document.number, "day": str(today)}
+        log.warning("the regulation is not in force today", extra={**body, "clock": now.state.value})
+        await self._record("regulation.not_in_force", body)
 
     async def _record(self, kind: str, body: dict[str, Plain]) -> None:
         now = self._clock.now()
@@ -160,12 +170,11 @@ class _Service:
             sender = group.create_task(self._upstream.run(), name="upstream") if self._upstream else None
             await stop.wait()
             self._notifier.tell("STOPPING=1")
-            for task in tasks:
-                task.cancel()
+            await _end(tasks)
             await self._record("service.stopped", {"why": "asked"})
             if sender is not None:
                 await self._farewell()
-                sender.cancel()
+                await _end([sender])
 
     async def _farewell(self) -> None:
         """Wait until everything is receipted, at most `FAREWELL_S`: what is left is sent next time."""
@@ -260,6 +269,15 @@ class _Service:
             log.warning("state not restored", extra={"key": key, "error": str(error)})
             return None
         return kept
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: `asyncio.wait_for` of Python 3.11 can swallow a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1.0)
 
 
 def _plain(row: Row) -> dict[str, Plain]:

@@ -71,13 +71,13 @@ class Station:
             process.wait()
 
     def first_commands(self, after: int) -> dict[str, float]:
-        """Circuit -> first valve command recorded above seq `after`."""
+        """Circuit -> first valve command recorded above seq `after`; none while there is no journal yet."""
         found: dict[str, float] = {}
         query = (
             "select subject, body from rows join bodies using (seq)"
             " where seq > ? and kind = 'control.command' and subject like '%.valve_setpoint' order by seq"
         )
-        with contextlib.suppress(apsw.Error, FileNotFoundError), opened(self.journal) as connection:  # not there yet
+        with contextlib.suppress(apsw.Error, FileNotFoundError), opened(self.journal) as connection:
             for subject, body in connection.execute(query, (after,)):
                 found.setdefault(str(subject).partition(".")[0], msgpack.unpackb(body)["value"])
         return found

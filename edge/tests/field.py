@@ -1,5 +1,6 @@
 """A field of devices in this process, for tests of the service: values, deaths and what was written."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ class Field:
         self.dead: set[str] = set()  # ids of devices that do not answer
         self.asked: list[str] = []  # device of every read, in order
         self.written: list[tuple[str, float]] = []
+        self.deaf = False  # each bus overhears its first cancellation, as wait_for of Python 3.11 may
 
     def open(self, bus: Bus, devices: Sequence[DeviceSetting], now: Callable[[], float]) -> "FieldDriver":
         """An opener as `serve` wants it."""
@@ -27,6 +29,7 @@ class FieldDriver:
     def __init__(self, field: Field, now: Callable[[], float]) -> None:
         self._field = field
         self._now = now
+        self._overheard = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -41,7 +44,15 @@ class FieldDriver:
         device = points[0].device
         self._field.asked.append(device)
         self._answer(device)
+        if self._field.deaf and not self._overheard:
+            await self._overhear()
         return {point.name: self._reading(point) for point in points}
+
+    async def _overhear(self) -> None:
+        try:
+            await asyncio.sleep(3600.0)
+        except asyncio.CancelledError:
+            self._overheard = True
 
     def _reading(self, point: Point) -> Reading:
         value = self._field.values.get(point.name)

@@ -144,6 +144,22 @@ async def test_an_output_is_renewed_although_nothing_changes(house: House) -> No
     await house.run(lambda: house.wrote("high.pump_1.run").count(1.0) >= 3)
 
 
+async def test_a_driver_that_overhears_the_end_does_not_keep_the_service_from_ending(house: House) -> None:
+    house.plant.deaf = True
+    async with asyncio.timeout(10.0):
+        await house.run(lambda: len(house.plant.asked) >= 4)  # every bus hangs in its first read
+
+
+@pytest.mark.parametrize("wall", [0.0, 2_000_000_000.0], ids=["clock never set", "regulation expired"])
+async def test_a_date_outside_the_regulation_is_recorded_and_stops_no_plant(
+    house: House, wall: float
+) -> None:
+    house.clock = ScaledClock(wall, time.monotonic(), SPEED)
+    await house.run(lambda: bool(house.shown()))
+    rows = [row for row in await house.rows() if row.kind == "regulation.not_in_force"]
+    assert len(rows) == 1
+
+
 async def test_a_wrong_site_file_leaves_the_last_good_one_in_force_and_is_recorded(house: House) -> None:
     await house.run(lambda: bool(house.shown()))
     house.paths.site.write_text("[site]\ngateway = 7\n", encoding="utf-8")
