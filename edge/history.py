@@ -39,7 +39,8 @@ _PUT_STATE = "insert into states values (?, ?) on conflict (key) do update set b
 _DROP = "delete from frames where seq in (select seq from frames order by seq limit ?)"
 _FRAMES = "select seq, wall_ns, blob from frames where seq > ? order by seq limit ?"
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError)  # what a damaged blob or name makes of itself
-_BROKEN = (apsw.CorruptError, apsw.NotADBError, *_UNREADABLE)
+# Our own numbers never collide: a constraint that fails is damage, too.
+_BROKEN = (apsw.CorruptError, apsw.NotADBError, apsw.ConstraintError, *_UNREADABLE)
 
 
 class HistoryError(Exception):

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from hil_tests.child import die_with_parent, report_ready
-from hil_tests.devices.pdu import TARGET_SILENT, RtuAssembler, TcpAssembler, mbap, rtu
-from hil_tests.devices.server import listen
+from hil_tests.devices.pdu import TARGET_SILENT, RtuAssembler, TcpAssembler, rtu
+from hil_tests.devices.server import arrived, listen, reply
 from hil_tests.line import open_pair
 
 _REPLY_S = 0.2
@@ -41,19 +41,9 @@ class Gateway:
                     self._serve(ready)
 
     def _serve(self, client: socket.socket) -> None:
-        try:
-            data = client.recv(4096)
-            requests = self._clients[client].feed(data)
-        except (OSError, ValueError):
-            data, requests = b"", []
-        if not data:
-            del self._clients[client]
-            client.close()
-            return
-        for transaction, unit, pdu in requests:
+        for transaction, unit, pdu in arrived(client, self._clients):
             response = self._ask(unit, pdu) or bytes((pdu[0] | 0x80, TARGET_SILENT))
-            with contextlib.suppress(OSError):  # a client that left: the next recv says so
-                client.sendall(mbap(transaction, unit, response))
+            reply(client, transaction, unit, response)
 
     def _ask(self, unit: int, pdu: bytes) -> bytes | None:
         """The unit's response; late bytes of an earlier request are thrown away first."""

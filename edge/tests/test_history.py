@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from pathlib import Path
 
 import pytest
@@ -108,17 +107,24 @@ async def test_numbers_go_on_above_the_receipt_when_the_file_was_lost(tmp_path: 
         assert await history.append(WALL * 10**9, READINGS) == 500 + SKIPPED + 1
 
 
+@pytest.mark.parametrize(
+    "damage", [b"\x00", b"\x01", b"U", b"\xaa", b"\xbe", b"\xc6", b"\xcd", b"\xff", b"no data"]
+)
 @pytest.mark.parametrize("place", [0, 20, 105, 4096 + 9])
-async def test_a_damaged_file_is_put_aside_and_history_goes_on(tmp_path: Path, place: int) -> None:
+async def test_a_damaged_file_is_put_aside_and_history_goes_on(
+    tmp_path: Path, place: int, damage: bytes
+) -> None:
     path = tmp_path / "history.db"
     async with await History.open(path, LIMIT) as history:
         await history.append(WALL * 10**9, READINGS)
     with path.open("r+b") as file:
         file.seek(place)
-        file.write(os.urandom(1) * 8 if place else b"no database")
+        file.write(damage * 8)
     async with await History.open(path, LIMIT) as history:
-        with contextlib.suppress(HistoryError):  # damage that only shows in use costs one frame
-            await history.append(WALL * 10**9, READINGS)
+        for _ in range(3):  # damage that only shows in use costs a frame or two
+            with contextlib.suppress(HistoryError):
+                await history.append(WALL * 10**9, READINGS)
+                await history.frames(0, 10)
         last = await history.append(WALL * 10**9, READINGS)
         assert [frame.seq for frame in await history.frames(last - 1, 10)] == [last]
 

@@ -42,6 +42,28 @@ def listen() -> socket.socket:
     return listener
 
 
+def arrived(
+    client: socket.socket, clients: dict[socket.socket, TcpAssembler]
+) -> list[tuple[int, int, bytes]]:
+    """Requests (transaction, unit, PDU) that are whole by now; a client that left or babbles is forgotten."""
+    try:
+        data = client.recv(4096)
+        requests = clients[client].feed(data)
+    except (OSError, ValueError):
+        data, requests = b"", []
+    if not data:
+        del clients[client]
+        client.close()
+        return []
+    return requests
+
+
+def reply(client: socket.socket, transaction: int, unit: int, response: bytes) -> None:
+    """Send a response."""
+    with contextlib.suppress(OSError):  # a client that left: the next recv says so
+        client.sendall(mbap(transaction, unit, response))
+
+
 class Server:
     """One process's devices by unit id. `silent` maps a unit id to the slots that mute it.
 
@@ -127,20 +149,9 @@ class Server:
             os.write(self._serial, rtu(unit, response))
 
     def _serve_client(self, client: socket.socket) -> None:
-        try:
-            data = client.recv(4096)
-            requests = self._clients[client].feed(data)
-        except (OSError, ValueError):
-            data, requests = b"", []
-        if not data:
-            del self._clients[client]
-            client.close()
-            return
-        for transaction, unit, pdu in requests:
+        for transaction, unit, pdu in arrived(client, self._clients):
             response = self._ask(unit, pdu)
             if response is None and self._gateway:
                 response = bytes((pdu[0] | 0x80, TARGET_SILENT))
-            if response is None:
-                continue
-            with contextlib.suppress(OSError):  # a client that left: the next recv says so
-                client.sendall(mbap(transaction, unit, response))
+            if response is not None:
+                reply(client, transaction, unit, response)
