@@ -292,10 +292,9 @@ def _upstream(document: Document, texts: Texts) -> Text:
         return line.append(texts("upstream.off"), style="dim")
     connected = "upstream.connected" if found["connected"] else "upstream.disconnected"
     line.append(texts(connected), style="green" if found["connected"] else "bold red")
+    line.append(f"  {texts('upstream.receipted')}", style="")
     for stream, state in found["streams"].items():
-        line.append(
-            f"  {texts('view.stream.' + stream)} {texts('upstream.sent')} {state['sent']}"
-            f" {texts('upstream.receipted')} {state['receipted']}",
-            style="",
-        )
+        line.append(f" {texts('view.stream.' + stream)} {state['receipted']}/{state['sent']}", style="")
+        if state["problem"]:
+            line.append(f" {texts(state['problem'])}", style="bold red")
     return line
