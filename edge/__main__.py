@@ -189,16 +189,22 @@ def _output(path: Path | None) -> AbstractContextManager[BinaryIO]:
 
 
 def _add_receive(commands: "Commands[argparse.ArgumentParser]") -> None:
-    from edge.receiver import command  # noqa: PLC0415 - the other commands start without MQTT
-
     parser = commands.add_parser("receive", help="reference receiver of the head-end / 上级平台参考接收端")
-    command.add_arguments(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="broker")
+    parser.add_argument("--port", type=int, default=8883)
+    parser.add_argument("--database", type=Path, default=Path("received.sqlite"), help="what is stored")
+    parser.add_argument("--client-id", default="substation-receiver", help="one receiver, one id")
+    parser.add_argument("--username")
+    parser.add_argument("--password-file")
+    parser.add_argument("--ca-file", help="authority of the broker's certificate (default: the system's)")
+    parser.add_argument("--insecure", action="store_true", help="plain TCP, on a closed network only")
+    parser.add_argument("--quiet", action="store_true", help="no line per row, only the summary at the end")
     parser.set_defaults(command=_receive)
 
 
 def _receive(options: argparse.Namespace, texts: Texts) -> int:
-    from edge import logs  # noqa: PLC0415 - as above
-    from edge.receiver import command  # noqa: PLC0415
+    from edge import logs  # noqa: PLC0415 - the other commands start without MQTT
+    from edge.receiver import command  # noqa: PLC0415 - as above
 
     logs.configure()
     return command.run(options, texts)

@@ -24,19 +24,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CIVIL = ZoneInfo("Asia/Shanghai")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `receive` understands. TLS unless `--insecure` is said."""
-    parser.add_argument("--host", default="127.0.0.1", help="broker")
-    parser.add_argument("--port", type=int, default=8883)
-    parser.add_argument("--database", type=Path, default=Path("received.sqlite"), help="what is stored")
-    parser.add_argument("--client-id", default="substation-receiver", help="one receiver, one id")
-    parser.add_argument("--username")
-    parser.add_argument("--password-file")
-    parser.add_argument("--ca-file", help="authority of the broker's certificate (default: the system's)")
-    parser.add_argument("--insecure", action="store_true", help="plain TCP, on a closed network only")
-    parser.add_argument("--quiet", action="store_true", help="no line per row, only the summary at the end")
-
-
 def run(options: argparse.Namespace, texts: Texts) -> int:
     """Receive until SIGTERM or SIGINT; 0, or 2 when the database cannot be used."""
     receiver = Receiver(_address(options), options.database)
