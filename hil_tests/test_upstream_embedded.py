@@ -12,15 +12,6 @@ from edge.receiver import compare
 from hil_tests.broker import BrokerProcess, embedded_broker, embedded_process
 from hil_tests.upstream_bench import GATEWAY, gateway, receiver, running, until
 
-_RECEIVE = """
-import argparse, sys
-from edge.receiver import command
-from edge.texts import Texts
-parser = argparse.ArgumentParser()
-command.add_arguments(parser)
-sys.exit(command.run(parser.parse_args(), Texts.load("en")))
-"""
-
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
@@ -71,7 +62,8 @@ async def test_the_embedded_broker_serves_within_one_event_loop(tmp_path: Path) 
 async def test_the_receiver_as_a_program_tells_its_rows_and_its_sums(
     broker: BrokerProcess, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", _RECEIVE, "--insecure", "--port", str(broker.port)]
+    command = [sys.executable, "-m", "edge", "receive", "--lang", "en", "--insecure"]
+    command += ["--port", str(broker.port)]
     command += ["--database", str(tmp_path / "receiver.db")]
     program = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     try:
