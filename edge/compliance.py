@@ -80,24 +80,39 @@ def follow(
     facts = _facts(memory, outages, ended)
     memory = replace(memory, facts=facts, judged_at=now.monotonic)
     found: list[Event] = []
-    for outage in facts.values():
+    for outage in memory.facts.values():
         memory = _judge(memory, pack, site, outage, now, found)
-    return memory, tuple(found)
+    return _forget(memory), tuple(found)
+
+
+def _forget(memory: Compliance) -> Compliance:
+    """All but the open outages and the last few that are over: the service runs for years."""
+    over = [one.id for one in memory.facts.values() if one.ended_at is not None]
+    ids = memory.facts.keys() - set(over[: max(0, len(over) - KEPT)])
+    return replace(
+        memory,
+        facts={one: facts for one, facts in memory.facts.items() if one in ids},
+        told={subject: state for subject, state in memory.told.items() if subject.partition(":")[0] in ids},
+        classes={one: key for one, key in memory.classes.items() if one in ids},
+        refunded=memory.refunded & ids,
+        duties={one: found for one, found in memory.duties.items() if one in ids},
+        refunds={one: basis for one, basis in memory.refunds.items() if one in ids},
+    )
 
 
 def _facts(
     memory: Compliance, outages: Mapping[str, Outage], ended: Iterable[Event]
 ) -> Mapping[str, OutageFacts]:
-    """Open outages as they stand now, and the last few that are over."""
+    """Open outages as they stand now, and those that are over."""
     facts = dict(memory.facts)
     for outage in outages.values():
         old = facts.get(outage.id)
         facts[outage.id] = _of(outage, memory.phase if old is None else old.phase)
     for event in ended:
-        old = facts.get(str(event.body["id"]))
-        if old is not None:
-            facts[old.id] = replace(old, ended_at=float(str(event.body["ended_at"])))
-    return dict(list(facts.items())[-KEPT:])
+        over = facts.get(str(event.body["id"]))
+        if over is not None:
+            facts[over.id] = replace(over, ended_at=float(str(event.body["ended_at"])))
+    return facts
 
 
 def _of(outage: Outage, phase: Phase) -> OutageFacts:

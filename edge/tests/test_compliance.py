@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from edge.clock import ClockState, Instant
-from edge.compliance import Compliance, follow, new_day, restore
+from edge.compliance import KEPT, Compliance, follow, new_day, restore
 from edge.events import Confidence, Outage
 from edge.loading import read_site
 from edge.records import Cause, Event, Plain
@@ -125,3 +125,26 @@ def test_a_clock_that_was_never_set_does_not_end_the_heating(pack: Pack) -> None
     assert not new_day(Compliance(), pack, moment(in_june)).heating
     unset = new_day(Compliance(), pack, moment(in_june, ClockState.UNSYNCED))
     assert (unset.phase, unset.heating) == (Phase.UNKNOWN, True)
+
+
+def test_many_outages_at_once_are_all_followed_and_old_ones_forgotten(pack: Pack) -> None:
+    def numbered(number: int) -> Outage:
+        return Outage(f"high-{number}", "high", LOST, LOST, LOST + 300.0, Cause.SOURCE, Confidence.HIGH, ())
+
+    def ended(number: int) -> Event:
+        body: dict[str, Plain] = {**numbered(number).body(), "ended_at": LOST + HOUR}
+        return Event("outage.ended", "high", LOST + HOUR, LOST + HOUR, body)
+
+    station = Station(pack)
+    station.at(0.5, {str(number): numbered(number) for number in range(20)})
+    assert len(station.memory.facts) == 20
+    still = {"19": numbered(19)}
+    station.at(1.0, still, [ended(number) for number in range(19)])
+    station.at(1.1, still)
+    assert len([event for event in station.said if event.kind == "refund.basis"]) == 19
+    facts, memory = station.memory.facts, station.memory
+    assert "high-19" in facts
+    assert len(facts) == 1 + KEPT
+    assert {subject.partition(":")[0] for subject in memory.told} == set(facts)
+    assert set(memory.duties) == set(facts)
+    assert set(memory.refunds) == memory.refunded == set(facts) - {"high-19"}
