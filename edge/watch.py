@@ -80,6 +80,11 @@ def _hour(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).astimezone(_LOCAL).strftime("%m-%d %H:%M")
 
 
+def _end(start: float, end: float) -> str:
+    """An end, with its date where it is another than that of the start."""
+    return _hour(end).removeprefix(_hour(start)[: len("01-17 ")])
+
+
 def picture(document: Document, texts: Texts, age_s: float) -> RenderableType:
     """The whole screen."""
     parts: list[RenderableType] = [_title(document, texts, age_s), _circuits(document, texts)]
@@ -235,11 +240,11 @@ def _grouped(outages: Iterable[Document], duties: Iterable[Document]) -> list[tu
 def _outage(document: Document, texts: Texts, outage: Document, refunds: Iterable[Document]) -> Text:
     name = _place(document, texts, outage["circuit"])
     ended = outage["ended_at"]
-    span = f"{_hour(outage['lost_at'])} – {'…' if ended is None else _hour(ended)}"
-    line = Text(f"  {name}  {span}  {texts('cause.' + outage['cause'])}", no_wrap=True, overflow="ellipsis")
+    span = f"{_hour(outage['lost_at'])}–{'…' if ended is None else _end(outage['lost_at'], ended)}"
+    line = Text(f"  {name} {span} {texts('cause.' + outage['cause'])}", no_wrap=True, overflow="ellipsis")
     for refund in refunds:
         if refund["outage"] == outage["id"]:
-            line.append(f"  {texts('refund.basis')}: {_refund(texts, refund)}", style="dim")
+            line.append(f"; {texts('view.refund')}: {_refund(texts, refund)}", style="dim")
     return line
 
 
