@@ -280,6 +280,8 @@ def _alarms(document: Document, texts: Texts) -> Iterable[RenderableType]:
         line.no_wrap = True
         line.stylize("bold red" if alarm["priority"] == 1 else "yellow")
         yield line
+    first = texts(f"alarm.{alarms[0]['key']}.action")
+    yield Text(f"    → {first}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _journal(document: Document, texts: Texts, most: int) -> Iterable[RenderableType]:

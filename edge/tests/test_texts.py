@@ -99,8 +99,8 @@ def test_every_kind_of_event_has_its_words() -> None:
 
 
 def test_fields_are_filled_in_and_one_that_is_not_given_stays_visible() -> None:
-    assert Texts.load("en")("duty.due_in", remaining="3 h") == "3 h left"
-    assert Texts.load("en")("duty.due_in") == "{remaining} left"
+    assert Texts.load("en")("view.old", seconds="3") == "no news for 3 s"
+    assert Texts.load("en")("view.old") == "no news for {seconds} s"
 
 
 def test_a_key_nobody_wrote_shows_itself() -> None:
