@@ -4,12 +4,13 @@ An event that could not be stored waits here, in order, and is tried again in th
 bounded, and what had to be given up is counted and said as soon as the journal takes rows again.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 
 from drivers import Reading, Unit
-from edge.chain import BodyError, Entry, canonical
+from edge.chain import BodyError, Draft, Entry
 from edge.clock import Instant
 from edge.history import History, HistoryError
 from edge.image import ProcessImage
@@ -35,21 +36,28 @@ class Recorder:
         self.tail: deque[Event] = deque(maxlen=TAIL)
 
     async def record(self, events: Iterable[Event], now: Instant) -> None:
-        """Store events durably, or keep them for the next call; returns either way."""
+        """Store events durably, or keep them for the next call; returns either way.
+
+        A cancellation waits for the commit in hand: what it stored must not be stored again by the next call.
+        """
         events = tuple(events)
         self.tail.extend(events)
         self._waiting += [Entry.of(event) for event in events]
         if not self._waiting:
             return
         entries = self._waiting if not self._given_up else [self._confession(now), *self._waiting]
+        append = asyncio.ensure_future(self._journal.append(entries, now))
+        cancelled = await _ended(append)
         try:
-            self.seq = await self._journal.append(entries, now)
+            self.seq = append.result()
         except BodyError as error:
             self._refuse(entries, error, now)
         except JournalError as error:
             self._keep(error)
         else:
             self._waiting, self._given_up, self.failing = [], 0, False
+        if cancelled is not None:
+            raise cancelled
 
     def _confession(self, now: Instant) -> Entry:
         body = {"events": self._given_up}
@@ -63,7 +71,7 @@ class Recorder:
         told = Event(
             "journal.refused", "station", now.wall, now.wall, {"kinds": refused, "error": str(error)}
         )
-        self._waiting = [*sound, Entry.of(told)]
+        self._waiting, self._given_up = [*sound, Entry.of(told)], 0  # a confession is among the sound
 
     def _keep(self, error: JournalError) -> None:
         if not self.failing:
@@ -91,9 +99,20 @@ class Recorder:
             log.warning("state not stored", extra={"key": key, "error": str(error)})
 
 
+async def _ended(append: "asyncio.Future[int]") -> asyncio.CancelledError | None:
+    """Wait until `append` is done, whatever came of it; the cancellation that came meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while not append.done():
+        try:
+            await asyncio.wait((append,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return cancelled
+
+
 def _is_sound(entry: Entry) -> bool:
     try:
-        canonical(entry.body)
+        Draft.of(entry)
     except BodyError:
         return False
     return True

@@ -1,6 +1,8 @@
 """What happens to events when the journal cannot take them."""
 
+import asyncio
 import math
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -81,3 +83,36 @@ async def test_an_event_that_cannot_be_written_does_not_keep_the_others_out(tmp_
         await recorder.record([event("control.mode"), event("control.command", value=math.nan)], NOW)
         await recorder.record([event("alarm.raised")], NOW)
         assert await kinds(journal) == ["control.mode", "journal.refused", "alarm.raised"]
+
+
+async def test_a_cycle_cancelled_during_its_commit_records_nothing_twice(tmp_path: Path) -> None:
+    async with (
+        await Journal.open(tmp_path / "j.sqlite", SystemClock()) as journal,
+        await History.open(tmp_path / "h.sqlite", 1 << 20) as history,
+    ):
+        recorder = Recorder(journal, history)
+        slow_disk = threading.Event()
+        journal._worker.post(lambda: void(slow_disk.wait(10.0)))
+        cycle = asyncio.create_task(recorder.record([event("outage.started")], NOW))
+        await asyncio.sleep(0)
+        cycle.cancel()
+        asyncio.get_running_loop().call_later(0.05, slow_disk.set)
+        with pytest.raises(asyncio.CancelledError):
+            await cycle
+        await recorder.record([event("service.stopped")], NOW)
+        assert await kinds(journal) == ["outage.started", "service.stopped"]
+
+
+def void(_result: object) -> None:
+    """Nothing: a job of the thread has no result."""
+
+
+async def test_an_event_without_a_subject_does_not_keep_the_others_out(tmp_path: Path) -> None:
+    async with (
+        await Journal.open(tmp_path / "j.sqlite", SystemClock()) as journal,
+        await History.open(tmp_path / "h.sqlite", 1 << 20) as history,
+    ):
+        recorder = Recorder(journal, history)
+        await recorder.record([event("control.mode"), Event("alarm.raised", "", NOW.wall, NOW.wall)], NOW)
+        await recorder.record([event("outage.started")], NOW)
+        assert await kinds(journal) == ["control.mode", "journal.refused", "outage.started"]
