@@ -54,6 +54,18 @@ def test_advance_leaves_the_given_state_alone_and_step_does_the_same_in_place() 
     assert own == later
 
 
+@pytest.mark.parametrize("name", ["high", "low"])
+def test_the_meters_show_the_warm_start_from_its_first_moment(name: str) -> None:
+    first, later = measure(QUIET, STEADY, Noise(1)), measure(QUIET, run(STEADY, 30.0), Noise(1))
+    for quantity in (
+        "primary_supply_temperature",
+        "primary_return_temperature",
+        "primary_flow",
+        "heat_power",
+    ):
+        assert first[f"{name}.{quantity}"] == pytest.approx(later[f"{name}.{quantity}"], rel=0.05)
+
+
 def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
     plant = station()
     runs = [run(steady_state(plant, START, 0.0, seed=seed), 600.0, plant=plant) for seed in (1, 1, 2)]

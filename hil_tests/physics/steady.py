@@ -146,6 +146,8 @@ def _circuit_state(circuit: Circuit, rest: Balance, primary: PrimaryState, runni
     expansion = water.volume_m3 * 5.3e-6 * (mean - 4.0) ** 2
     probes = Sensors(rest.supply_c, rest.return_c, primary_return)
     probes.pocket_1_c = probes.pocket_2_c = rest.supply_c
+    probes.meter_supply_c, probes.meter_return_c = primary.supply_c, primary_return
+    probes.meter_m3h, probes.meter_w = (flow * 3.6, heat) if running else (0.0, 0.0)
     return CircuitState(
         motor=stem,
         stem=stem,
