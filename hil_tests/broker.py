@@ -141,7 +141,8 @@ def mosquitto(folder: Path, tls: ServerTls | None = None) -> Iterator[BrokerProc
 def embedded_process(folder: Path) -> Iterator[BrokerProcess]:
     """The demo's broker as the demo runs it: in a process of its own, on a free port."""
     port = free_port()
-    command = (sys.executable, "-m", "hil_tests.broker", "--port", str(port))
+    child = (sys.executable, "-m", "hil_tests.child", str(os.getpid()))  # gone when we are gone
+    command = (*child, "hil_tests.broker", "--port", str(port))
     broker = BrokerProcess(command, port, folder / "broker.log")
     broker.start()
     try:

@@ -5,7 +5,7 @@ zh|en]`
 
 Starts everything on ports of its own, shows the service's live view (or, without a terminal, what the
 head-end receives), and ends after the story with a summary of what the head-end has. Exit code 0 when the
-journal is sound and the head-end has every row of it. Ctrl-C ends all.
+journal is sound and the head-end has every row of it. Ctrl-C, SIGTERM or a closed terminal end all.
 """
 
 import argparse
@@ -118,14 +118,17 @@ def main() -> int:
     """Run the demonstration; the exit code."""
     options = _arguments()
     texts = Texts.load(options.lang)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         folder = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="substation-")))
         folder.mkdir(parents=True, exist_ok=True)
         try:
             return _run(options, texts, folder.resolve(), stack)
         except KeyboardInterrupt:
-            print(f"\n{texts('demo.run.stopped')}")
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(f"\n{texts('demo.run.stopped')}", flush=True)
             return 130
 
 
