@@ -25,7 +25,7 @@ from hil_tests.devices.wiring import PLC_POINTS, plc_identifier
 
 NAMESPACE = "urn:substation-edge:plc"
 _BOOLEANS = frozenset({"station.mains_power", "station.door"})
-_REFRESH_S = 10.0  # simulated: an unchanged value gets a new stamp this often
+_REFRESH_S = 3.0  # simulated: an unchanged value gets a new stamp this often, well before it counts as stale
 _SCAN_S = 1.0  # simulated
 _FASTEST_SCAN_S = 1.0 / 30.0  # real
 _GOOD = ua.StatusCode(ua.UInt32(StatusCodes.Good))

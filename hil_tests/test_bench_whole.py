@@ -18,11 +18,12 @@ from asyncua.client.client import Client
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.profile import OpcUaProfile, load_profile
+from edge.assembly import age_limits
 from edge.loading import read_site
 from edge.resources import config_dir
 from hil_tests.bench import Bench
 from hil_tests.devices.wiring import PLC_POINTS, plc_identifier
-from hil_tests.plc import NAMESPACE
+from hil_tests.plc import NAMESPACE, Tag
 
 STORY = """
 name = "broken sensor"
@@ -177,6 +178,12 @@ def test_has_the_plc_a_node_for_every_register_of_its_profile() -> None:
     assert isinstance(profile, OpcUaProfile)
     wanted = {register.identifier for register in profile.registers.values()}
     assert wanted == {plc_identifier(point) for point in PLC_POINTS}
+
+
+def test_is_a_value_at_rest_stamped_anew_well_before_it_counts_as_stale() -> None:
+    limit = age_limits(read_site(config_dir() / "sites" / "demo.toml"), speed=1.0)["station.mains_power"]
+    tag = Tag(ua.NodeId(), "station.mains_power", boolean=True, last=1.0, written=0.0)
+    assert tag.due(1.0, limit / 2.0)
 
 
 def test_is_the_rendered_site_the_demos_with_this_benchs_ports(bench: Bench) -> None:
