@@ -5,11 +5,13 @@ is opened, becomes due soon and overdue once, and each outage that ends gets its
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 from edge.clock import ClockState, Instant
 from edge.events.outage import Outage
+from edge.events.plain import number
 from edge.records import Cause, Event, Plain
 from edge.rules.civil import local_day
 from edge.rules.duties import Duty, DutyState, duties
@@ -175,7 +177,8 @@ def _in_time(duty: Duty, outage: OutageFacts) -> bool | None:
 
 
 def _duty_body(site: Site, outage: OutageFacts, duty: Duty) -> dict[str, Plain]:
-    circuit = site.circuit(outage.circuit)
+    # A circuit that the site has no more still owes its notices.
+    circuit = next((circuit for circuit in site.circuits if circuit.id == outage.circuit), None)
     return {
         "clause": duty.clause,
         "words": duty.words,
@@ -188,8 +191,8 @@ def _duty_body(site: Site, outage: OutageFacts, duty: Duty) -> dict[str, Plain]:
         "contents": list(duty.contents),
         "missing": list(duty.missing),
         "cause": outage.cause.value,
-        "area": circuit.area.model_dump(),
-        "dwellings": circuit.dwellings,
+        "area": None if circuit is None else circuit.area.model_dump(),
+        "dwellings": None if circuit is None else circuit.dwellings,
     }
 
 
@@ -233,7 +236,10 @@ def _event(kind: str, subject: str, now: Instant, body: Mapping[str, Plain]) -> 
 
 
 def restore(rows: Iterable[Mapping[str, Plain]], pack: Pack) -> Compliance:
-    """What had been said before a restart, from the newest row of each outage, duty and refund subject."""
+    """What had been said before a restart, from the newest row of each outage, duty and refund subject.
+
+    An end of an outage that cannot be understood is left out: no plant stands still because of an old record.
+    """
     memory = Compliance()
     for row in rows:
         kind, subject, body = str(row["kind"]), str(row["subject"]), row["body"]
@@ -247,21 +253,19 @@ def restore(rows: Iterable[Mapping[str, Plain]], pack: Pack) -> Compliance:
             stands = body.get("class") or body.get("at_least")
             memory = replace(memory, classes={**memory.classes, subject: str(stands)})
         elif kind == "outage.ended" and isinstance(body, Mapping):
-            facts = _ended(body)
-            memory = replace(memory, facts={**memory.facts, facts.id: facts})
+            with suppress(KeyError, TypeError, ValueError):
+                facts = _ended(body)
+                memory = replace(memory, facts={**memory.facts, facts.id: facts})
     ended = memory.facts.values()
     return replace(memory, refunds={one.id: refund_basis(pack, one) for one in ended})
 
 
 def _ended(body: Mapping[str, Plain]) -> OutageFacts:
-    def number(key: str) -> float:
-        return float(str(body[key]))
-
     return OutageFacts(
         str(body["id"]),
         str(body["circuit"]),
-        number("lost_at"),
-        number("detected_at"),
+        number(body["lost_at"]),
+        number(body["detected_at"]),
         cause=Cause(str(body["cause"])),
-        ended_at=number("ended_at"),
+        ended_at=number(body["ended_at"]),
     )

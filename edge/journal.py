@@ -116,7 +116,10 @@ class Journal:
         return await self._worker.run(self._ledger.rows, after, limit)
 
     async def latest(self, prefix: str) -> list[Row]:
-        """The newest row of each subject among all kinds that begin with `prefix`, in order of seq."""
+        """The newest row of each subject among all kinds that begin with `prefix`, in order of seq.
+
+        A row that is not the one that was written is left out.
+        """
         self._refuse_closed()
         return await self._worker.run(self._ledger.latest, prefix)
 

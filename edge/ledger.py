@@ -13,7 +13,7 @@ from pathlib import Path
 
 import apsw
 
-from edge.chain import GENESIS, Draft, Fault, Head, Row, check, link
+from edge.chain import GENESIS, Draft, Fault, Head, Row, check, check_body, link
 from edge.clock import Clock, Instant
 from edge.quarantine import Quarantine
 from edge.store import StoreError, abandon, connect
@@ -152,10 +152,14 @@ class Ledger:
             return list(_checked(head, fetch(connection, head.seq, limit)))
 
     def latest(self, prefix: str) -> list[Row]:
-        """The newest row of each subject among the kinds that begin with `prefix`."""
+        """The newest row of each subject among the kinds that begin with `prefix`.
+
+        One whose body is not the recorded one is left out: it is `verify` that names it.
+        """
         with self._guarded() as connection:
             found = connection.execute(_LATEST, (prefix, prefix + "\U0010ffff"))
-            return [_sound(to_row(columns)) for columns in found]
+            rows = [to_row(columns) for columns in found]
+            return [row for row in rows if isinstance(row, Row) and check_body(row) is None]
 
     def set_receipt(self, reader: str, seq: int) -> None:
         """Keep how far `reader` has stored."""

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import shutil
+import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -28,13 +28,16 @@ from edge.cycle import CONTROL_STATE, WATCH_STATE, Cycle, Minds, Outcome
 from edge.events import Limits, WatchState, restore, resume
 from edge.history import History, HistoryError
 from edge.image import Inbox
-from edge.journal import Journal, Row
+from edge.journal import Journal, JournalError, Row
 from edge.loading import SiteError
 from edge.notify import Notifier
 from edge.recorder import Recorder
 from edge.records import Event, Plain
 from edge.rules.civil import local_day
+from edge.store import sync_folder
 from edge.upstream import Upstream, UpstreamStatus
+from edge.upstream.codec import HISTORY
+from edge.upstream.source import READERS
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +71,25 @@ def load_or_fall_back(paths: Paths) -> tuple[Loaded, SiteError | None]:
         if not paths.last_good.exists():
             raise
         return load(paths.last_good, None), error
-    shutil.copyfile(paths.site, paths.last_good)
+    _keep_as_good(paths)
     return loaded, None
+
+
+def _keep_as_good(paths: Paths) -> None:
+    """Replace the last good site in one step; where that fails (a full disk) the older one stays."""
+    new = paths.last_good.with_name(paths.last_good.name + ".new")
+    try:
+        text = paths.site.read_bytes()
+        if paths.last_good.exists() and paths.last_good.read_bytes() == text:
+            return
+        with new.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(paths.last_good)
+        sync_folder(paths.data)
+    except OSError as error:
+        log.error("the site file is not kept as the last good one", extra={"error": str(error)})
 
 
 async def serve(
@@ -89,16 +109,21 @@ async def serve(
     async with AsyncExitStack() as stack:
         stack.callback(notifier.close)
         journal = await stack.enter_async_context(await Journal.open(paths.data / "journal.sqlite", clock))
-        history = await stack.enter_async_context(
-            await History.open(
-                paths.data / "history.sqlite",
-                limit,
-                after=(await journal.receipts()).get("upstream.history", 0),
-            )
-        )
+        after = await _receipted(journal)
+        # Opened by its first use, and again after a failure: telemetry never keeps a plant from starting.
+        history = await stack.enter_async_context(History(paths.data / "history.sqlite", limit, after))
         service = _Service(loaded, paths, clock, notifier, journal, history)
         await service.begin(rejected)
         await service.run(opener, stop)
+
+
+async def _receipted(journal: Journal) -> int:
+    """Up to which frame the head-end has our history, as far as that can be read."""
+    try:
+        return (await journal.receipts()).get(READERS[HISTORY], 0)
+    except JournalError as error:
+        log.error("the receipts cannot be read", extra={"error": str(error)})
+        return 0
 
 
 def _on_signals() -> asyncio.Event:
@@ -129,13 +154,15 @@ class _Service:
         self._history = history
         self._recorder = Recorder(journal, history)
         self._status_due = 0.0
+        self._unseen = False  # the status could not be written
         head_end = loaded.site.upstream
         gateway = loaded.site.site.gateway
         self._upstream = None if head_end is None else Upstream(head_end, gateway, journal, history)
 
     async def begin(self, rejected: SiteError | None) -> None:
         """Record that we started, and on which configuration."""
-        digest = hashlib.sha256(self._paths.last_good.read_bytes()).hexdigest()
+        used = self._paths.site if rejected is None else self._paths.last_good
+        digest = hashlib.sha256(used.read_bytes()).hexdigest()
         await self._record(
             "service.started", {"version": version("substation-edge"), "boot": self._clock.boot_id}
         )
@@ -239,17 +266,32 @@ class _Service:
         shown = status.document(
             self._loaded.site, outcome, cycle.pace, devices, self._recorder.tail, self._upstream_status()
         )
-        status.write(self._paths.status, shown)
+        try:
+            status.write(self._paths.status, shown)
+        except OSError as error:  # nobody sees the plant then; it is heated all the same
+            if not self._unseen:
+                log.error("the status cannot be written", extra={"error": str(error)})
+            self._unseen = True
+        else:
+            self._unseen = False
 
     async def _remember(self) -> Minds:
         """What the last run left: control state in the history, alarms, outages and duties in the journal."""
-        rows = [*await self._journal.latest("alarm."), *await self._journal.latest("outage.")]
-        watch = restore([_plain(row) for row in rows])
+        rows = [*await self._latest("alarm."), *await self._latest("outage.")]
+        watch = restore(rows)
         if watch.discarded:
             log.warning("not rebuilt from the journal", extra={"subjects": watch.discarded})
-        rows += [row for kind in ("duty.", "refund.", "repair.") for row in await self._journal.latest(kind)]
-        said = compliance.restore([_plain(row) for row in rows], self._loaded.pack)
+        rows += [row for kind in ("duty.", "refund.", "repair.") for row in await self._latest(kind)]
+        said = compliance.restore(rows, self._loaded.pack)
         return Minds(await self._control_state(), await self._watch_state(watch), said)
+
+    async def _latest(self, family: str) -> list[dict[str, Plain]]:
+        """The newest rows of a family of kinds; none where the file cannot be read: a plant must start."""
+        try:
+            return [_plain(row) for row in await self._journal.latest(family)]
+        except JournalError as error:
+            log.error("not read from the journal", extra={"kinds": family, "error": str(error)})
+            return []
 
     async def _control_state(self) -> ControlState:
         kept = await self._kept(CONTROL_STATE)

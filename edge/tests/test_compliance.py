@@ -148,3 +148,23 @@ def test_many_outages_at_once_are_all_followed_and_old_ones_forgotten(pack: Pack
     assert {subject.partition(":")[0] for subject in memory.told} == set(facts)
     assert set(memory.duties) == set(facts)
     assert set(memory.refunds) == memory.refunded == set(facts) - {"high-19"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, 7, [], {}, {"id": "high-1"}, {**outage().body(), "ended_at": "soon"}],
+    ids=["nothing", "number", "list", "empty", "half", "no time"],
+)
+def test_an_old_record_that_cannot_be_understood_is_left_out(pack: Pack, body: Plain) -> None:
+    garbled: dict[str, Plain] = {"kind": "outage.ended", "subject": "high", "body": body}
+    sound: dict[str, Plain] = {"kind": "outage.ended", "subject": "low", "body": dict(over(3.0).body)}
+    assert list(restore([garbled, sound], pack).facts) == ["high-1"]
+
+
+def test_the_duties_of_a_circuit_the_site_has_no_more_are_still_followed(pack: Pack) -> None:
+    gone = {**over(1.0).body, "circuit": "gone"}
+    rows: list[dict[str, Plain]] = [{"kind": "outage.ended", "subject": "gone", "body": gone}]
+    station = Station(pack, restore(rows, pack)).until(3.0, 3.2, lasts=False)
+    assert station.kinds("report_authority") == ["duty.overdue"]
+    (said,) = [event for event in station.said if event.subject == "high-1:report_authority"]
+    assert (said.body["area"], said.body["dwellings"]) == (None, None)

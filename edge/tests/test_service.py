@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import apsw
 import msgpack
 import pytest
 
 from edge.clock import Clock, ScaledClock
-from edge.journal import Journal, Row
+from edge.journal import Entry, Journal, Row
 from edge.loading import SiteError
 from edge.resources import config_dir
 from edge.service import Paths, serve
@@ -214,3 +215,39 @@ async def test_the_status_says_why_a_value_is_missing(house: House) -> None:
     readings = house.shown()["readings"]
     assert isinstance(readings, dict)
     assert readings["high.primary_flow"]["value"] is None
+
+
+@pytest.mark.parametrize("body", [b"\xc1", b"\xa1x", msgpack.packb({"occurred": 1})])
+async def test_an_old_record_that_is_damaged_keeps_no_plant_from_starting(house: House, body: bytes) -> None:
+    house.paths.data.mkdir()
+    async with await Journal.open(house.paths.data / "journal.sqlite", house.clock) as journal:
+        kinds = ("outage.started", "outage.ended", "alarm.raised", "duty.opened", "refund.basis")
+        entries = [Entry(kind, f"old {kind}", {"id": "x"}) for kind in kinds]
+        await journal.append([*entries, *[Entry("control.mode", "high", {})] * 2100], house.clock.now())
+    connection = apsw.Connection(str(house.paths.data / "journal.sqlite"))
+    connection.execute("update bodies set body = ? where seq <= 5", (body,))
+    connection.close()
+    await house.run(lambda: bool(house.wrote("high.valve_setpoint")))
+    assert house.wrote("high.valve_setpoint") != []
+
+
+async def test_without_a_usable_history_the_plant_is_controlled_and_recorded(house: House) -> None:
+    (house.paths.data / "history.sqlite").mkdir(parents=True)
+    await house.run(lambda: bool(house.wrote("high.valve_setpoint")))
+    assert "control.command" in [row.kind for row in await house.rows()]
+
+
+async def test_a_status_nobody_can_write_stops_no_plant(house: House) -> None:
+    house.paths.status.mkdir()
+    await house.run(lambda: house.wrote("high.pump_1.run").count(1.0) >= 2)
+    assert [row.kind for row in await house.rows()][-1] == "service.stopped"
+
+
+async def test_a_last_good_site_that_cannot_be_replaced_is_kept_and_stops_no_plant(house: House) -> None:
+    await house.run(lambda: bool(house.shown()))
+    good = house.paths.last_good.read_text(encoding="utf-8")
+    house.paths.site.write_text(good + "\n# a new word\n", encoding="utf-8")
+    (house.paths.data / "site.last-good.toml.new").mkdir()  # as good as a full disk
+    house.plant.written.clear()
+    await house.run(lambda: bool(house.plant.written))
+    assert house.paths.last_good.read_text(encoding="utf-8") == good
