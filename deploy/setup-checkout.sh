@@ -17,7 +17,7 @@ fi
 }
 "$python" -c 'import ensurepip, venv' 2>/dev/null || sh "$here/system-packages.sh" python3-venv
 
-say "Setting up $venv (first time only, one to two minutes) … 正在准备运行环境(仅首次,约一两分钟)……"
+say "Setting up $venv (first time only, one to two minutes) … 正在准备运行环境（仅首次，约一两分钟）……"
 "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
