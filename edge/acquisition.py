@@ -82,6 +82,7 @@ class BusWorker:
         """Serve the bus until cancelled."""
         async with self.driver:
             while True:
+                self._wake.clear()  # before the writes: a command that comes during them must not wait
                 await self._write_wanted()
                 device = min(self.devices, key=lambda each: each.due, default=None)
                 now = self.clock.now().monotonic
@@ -92,7 +93,6 @@ class BusWorker:
 
     async def _idle(self, until: float) -> None:
         """Wait for the next due time or for a command, whichever is first."""
-        self._wake.clear()
         wait_s = max(0.0, until - self.clock.now().monotonic) / self.clock.speed
         try:
             async with asyncio.timeout(wait_s):

@@ -18,6 +18,7 @@ from edge.events.watch import WatchState
 from edge.records import Plain
 
 PAUSE_S = 300.0  # a longer pause has seen too much that we have not
+_OLDEST_S = 1e9  # thirty years: a memory that speaks of more is damaged
 
 
 def to_plain(state: WatchState, now: Instant) -> dict[str, Plain]:
@@ -62,7 +63,7 @@ def _watch(plain: Mapping[str, Plain], saved: float) -> CircuitWatch:
     due, back = optional(plain["due_age"]), optional(plain["heat_back_age"])
     return CircuitWatch(
         phase=Phase(str(plain["phase"])),
-        since=saved - number(plain["age"]),
+        since=saved - _age(plain["age"]),
         timers={
             what: _timer(ages, saved) for what, ages in mapping(plain["timers"]).items() if what in BY_NAME
         },
@@ -76,7 +77,14 @@ def _timer(ages: Plain, saved: float) -> Timer:
     if not isinstance(ages, list | tuple):
         raise TypeError("a timer is kept as two ages")
     since, seen = ages
-    return Timer(saved - number(since), saved - number(seen))
+    return Timer(saved - _age(since), saved - _age(seen))
+
+
+def _age(value: Plain) -> float:
+    age = number(value)
+    if not 0.0 <= age <= _OLDEST_S:
+        raise ValueError(f"no age: {age}")
+    return age
 
 
 def _merged(memory: CircuitWatch, journal: CircuitWatch | None) -> CircuitWatch:

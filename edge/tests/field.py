@@ -16,6 +16,7 @@ class Field:
         self.dead: set[str] = set()  # ids of devices that do not answer
         self.asked: list[str] = []  # device of every read, in order
         self.written: list[tuple[str, float]] = []
+        self.on_write: Callable[[Point], None] = lambda _point: None  # called while a write is under way
         self.deaf = False  # each bus overhears its first cancellation, as wait_for of Python 3.11 may
 
     def open(self, bus: Bus, devices: Sequence[DeviceSetting], now: Callable[[], float]) -> "FieldDriver":
@@ -64,6 +65,7 @@ class FieldDriver:
         """An actuator at once where it should be: the position follows the setpoint."""
         self._answer(point.device)
         self._field.written.append((point.name, value))
+        self._field.on_write(point)
         if point.name.endswith(".valve_setpoint"):
             self._field.values[point.name.replace("setpoint", "position")] = value
 

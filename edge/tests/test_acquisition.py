@@ -1,6 +1,7 @@
 """One bus and its devices: who is read when, what a silent device costs, what is written and what is not."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -112,3 +113,18 @@ async def test_a_refused_write_is_told_once_and_named_until_it_succeeds() -> Non
     bus.field.dead.clear()
     bus.worker.submit(bus.command(42.0, lasts_s=1e6))
     await bus.until(lambda: not bus.worker.failed)
+
+
+async def test_a_command_that_comes_during_a_write_waits_for_no_read() -> None:
+    bus = Bus()
+    for device in bus.devices:
+        device.period_s = 1e6
+    other = Point("low.pump_1.run", "alive", "run", Unit.STATE)
+    bus.worker.outputs[other.name] = other
+    later = Command(other.name, 1.0, Holder.AUTOMATIC, "reason.automatic", math.inf)
+    await bus.until(lambda: len(bus.field.asked) == 2)
+    bus.field.on_write = lambda point: bus.worker.submit(later) if point is VALVE else None
+    bus.worker.submit(bus.command(40.0, lasts_s=1e6))
+    for device in bus.devices:
+        device.due = bus.clock.now().monotonic + 1e6
+    await bus.until(lambda: len(bus.field.written) == 2)

@@ -493,3 +493,14 @@ def test_the_printed_transition_table_is_the_table() -> None:
     words = [line.split() for line in module.__doc__.splitlines() if line.startswith("    ")][1:]
     printed = {(Phase(w[0]), Signal(w[1])): Phase(w[2]) for w in words}
     assert printed == TRANSITIONS
+
+
+@pytest.mark.parametrize("age", [-1.0, 1e17, 1e300, float("inf"), float("nan")])
+def test_a_memory_of_impossible_ages_is_left_aside(age: float) -> None:
+    timers: dict[str, Plain] = {"supply_low": [5.0, 0.0]}
+    ages: dict[str, Plain] = {"age": 5.0, "due_age": 9.0, "heat_back_age": None}
+    high: dict[str, Plain] = {"phase": "suspected", "warm": True, "timers": timers, **ages}
+    assert resume(WatchState(), {"at": WALL + 199, "circuits": {"high": high}}, at(200)).circuits != {}
+    for wrong in ({"age": age}, {"timers": {"supply_low": [age, 0.0]}}):
+        memory: Plain = {"at": WALL + 199, "circuits": {"high": {**high, **wrong}}}
+        assert resume(WatchState(), memory, at(200)).circuits == {}
