@@ -55,7 +55,7 @@ def move(action: Action, valve: ValveState, circuit: Circuit, given: ValveInput)
     if action is Action.CONTROL and given.setpoint_c is not None and given.supply_c is not None:
         return _control(valve, circuit, given, given.setpoint_c, given.supply_c)
     if action in _HOLDING:
-        return _hold(action, valve, given)
+        return _hold(action, valve, circuit.valve, given)
     settings = circuit.valve
     fixed = {
         Action.SAFE: None if settings.safe == "hold" else settings.safe,
@@ -70,8 +70,10 @@ def move(action: Action, valve: ValveState, circuit: Circuit, given: ValveInput)
 _HOLDING = (Action.CONTROL, Action.HOLD, Action.SETTLE)
 
 
-def _hold(action: Action, valve: ValveState, given: ValveInput) -> ValveState:
+def _hold(action: Action, valve: ValveState, settings: Valve, given: ValveInput) -> ValveState:
     """Stay at the last command of control; after anything else, where the valve is measured to be.
+
+    Never above the limit: a valve found beyond it, or a command of before the limit was lowered, comes back.
 
     A failing source lets control open the valve until the loss is detected; SETTLE takes that back, so that
     the returning heat finds the opening it left (overshoot 0.2..0.7 K, not 0.9..1.3 K, on the bench's plant).
@@ -81,7 +83,8 @@ def _hold(action: Action, valve: ValveState, given: ValveInput) -> ValveState:
     if action is Action.SETTLE and valve.settled_percent is not None:
         command = valve.settled_percent
     elif given.position_percent is not None and (not holding or command is None):
-        command = min(max(given.position_percent, 0.0), 100.0)
+        command = max(given.position_percent, 0.0)
+    command = None if command is None else min(command, settings.maximum_percent)
     ramp = None
     if holding and valve.setpoint_c is not None and given.setpoint_c is not None:
         ramp = _ramp(valve.setpoint_c, given.setpoint_c, given.dt)

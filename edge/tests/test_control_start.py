@@ -208,3 +208,28 @@ def test_a_restart_is_told_as_a_change_of_mode_only_where_there_is_one() -> None
 )
 def test_a_stored_state_that_makes_no_sense_is_a_fresh_start(stored: object) -> None:
     assert from_plain(stored, SITE, instant(0)) == initial(SITE)
+
+
+@pytest.mark.parametrize(
+    "broken", ["high.secondary_supply_temperature", "station.primary_supply_temperature"]
+)
+def test_a_valve_found_open_beyond_its_limit_is_not_held_there(broken: str) -> None:
+    values = dict(RUNNING) | {broken: BROKEN, "high.valve_position": 95.0}
+    if broken.startswith("station."):
+        values["station.primary_differential_pressure"] = 0.0
+    station = Station(with_valve(SITE, maximum_percent=60.0), values)
+    for _ in range(100):
+        station.run(1)
+        commanded = station.value("high.valve_setpoint")
+        assert commanded is None or commanded <= 60.0
+
+
+def test_a_command_kept_over_a_restart_is_bound_by_the_limits_of_today() -> None:
+    kept = {"command_percent": 95.0, "outdoor_filtered_c": 0.0, "modes": ["", "", ""]}
+    plain = {"version": 1, "wall": instant(0).wall - 10.0, "circuits": {"high": kept}}
+    site = with_valve(SITE, maximum_percent=60.0)
+    blind = {"high.secondary_supply_temperature": BROKEN, "high.valve_position": BROKEN}
+    station = Station(site, dict(RUNNING) | blind)
+    station.state = from_plain(plain, site, instant(0))
+    station.run(100)
+    assert station.value("high.valve_setpoint") == 60.0
