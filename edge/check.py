@@ -53,14 +53,18 @@ class _Context:
         return Problem(self.file, key, code, {name: str(value) for name, value in values.items()})
 
 
-def load(path: Path, today: date | None) -> Loaded:
+def load(path: Path, today: date | None, beside: Path | None = None) -> Loaded:
     """The site at `path`; SiteError with every Problem when it cannot be used.
 
-    With `today` the regulation must be in force on that day. The running service gives None: neither a clock
-    that was never set nor a document that has ended may stop a plant.
+    With `today` the regulation must be in force on that day and the head-end's files must be there. The
+    running service gives None: neither a clock that was never set, nor a document that has ended, nor a
+    certificate that is being renewed may stop a plant. `beside` is the folder of the site's own profiles, by
+    default that of the file.
     """
     site = read_site(path)
-    profiles = load_profiles((device.profile for device in site.devices), path.parent)
+    profiles = load_profiles(
+        (device.profile for device in site.devices), path.parent if beside is None else beside
+    )
     context = _Context(str(path), site, profiles, today)
     problems = [problem for check in CHECKS for problem in check(context)]
     if problems:
@@ -281,7 +285,7 @@ def _security(c: _Context) -> Iterator[Problem]:
         yield c.problem("upstream.ca_file", "upstream_insecure")
     for name in ("ca_file", "password_file"):
         path = getattr(upstream, name)
-        if path is not None and not Path(path).is_file():
+        if c.today is not None and path is not None and not Path(path).is_file():
             yield c.problem(f"upstream.{name}", "no_such_file", given=path)
 
 

@@ -70,7 +70,7 @@ def load_or_fall_back(paths: Paths) -> tuple[Loaded, SiteError | None]:
     except SiteError as error:
         if not paths.last_good.exists():
             raise
-        return load(paths.last_good, None), error
+        return load(paths.last_good, None, beside=paths.site.parent), error
     _keep_as_good(paths)
     return loaded, None
 

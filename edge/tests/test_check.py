@@ -236,6 +236,13 @@ def test_a_pack_out_of_force_names_the_document_and_its_dates(tmp_path: Path) ->
     assert load(path, date(2028, 8, 26)).pack.id == "zhangye-2023"
 
 
+def test_a_certificate_that_is_missing_is_told_by_check_and_stops_no_plant(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(DEMO.replace("[upstream]\n", '[upstream]\nca_file = "gone.pem"\n'), encoding="utf-8")
+    assert [problem.code for problem in problems(path)] == ["no_such_file"]
+    assert load(path, None).site.upstream is not None  # it may be back with the next session
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text(

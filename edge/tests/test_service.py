@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 import tomllib
 from collections.abc import Callable
@@ -251,3 +252,15 @@ async def test_a_last_good_site_that_cannot_be_replaced_is_kept_and_stops_no_pla
     house.plant.written.clear()
     await house.run(lambda: bool(house.plant.written))
     assert house.paths.last_good.read_text(encoding="utf-8") == good
+
+
+async def test_the_last_good_site_finds_the_profiles_that_stand_beside_the_site(house: House) -> None:
+    own = house.folder / "profiles" / "own_valve.toml"
+    own.parent.mkdir()
+    shutil.copyfile(config_dir() / "profiles" / "siemens_acvatix_mo.toml", own)
+    text = house.paths.site.read_text(encoding="utf-8").replace("siemens_acvatix_mo", "own_valve")
+    house.paths.site.write_text(text, encoding="utf-8")
+    await house.run(lambda: bool(house.shown()))
+    house.paths.site.write_text("[site]\ngateway = 7\n", encoding="utf-8")
+    house.plant.written.clear()
+    await house.run(lambda: bool(house.plant.written))
