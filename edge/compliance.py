@@ -32,6 +32,7 @@ _TOLD = {
     DutyState.OVERDUE: "duty.overdue",
 }
 _STATES = {kind: state for state, kind in _TOLD.items()}
+_ORDER = [state.value for state in _TOLD]
 CLOSED = "closed"
 
 
@@ -133,9 +134,11 @@ def _judge(
     memory: Compliance, pack: Pack, site: Site, outage: OutageFacts, now: Instant, found: list[Event]
 ) -> Compliance:
     open_duties = duties(pack, outage, now.wall)
+    before = {duty.id: duty.due for duty in memory.duties.get(outage.id, ())}
     memory = replace(memory, duties={**memory.duties, outage.id: open_duties})
     for duty in open_duties:
-        memory = _tell(memory, site, outage, duty, now, found)
+        moved = before.get(duty.id, duty.due) != duty.due
+        memory = _tell(memory, site, outage, duty, moved, now, found)
     memory = _classify(memory, pack, outage, now, found)
     if outage.ended_at is not None and outage.id not in memory.refunded:
         basis = refund_basis(pack, outage)
@@ -149,8 +152,15 @@ def _judge(
 
 
 def _tell(
-    memory: Compliance, site: Site, outage: OutageFacts, duty: Duty, now: Instant, found: list[Event]
+    memory: Compliance,
+    site: Site,
+    outage: OutageFacts,
+    duty: Duty,
+    moved: bool,
+    now: Instant,
+    found: list[Event],
 ) -> Compliance:
+    """A duty goes forward only, unless its deadline was `moved`: a clock set back is no news."""
     subject = f"{outage.id}:{duty.id}"
     told = memory.told.get(subject)
     if told == CLOSED:
@@ -160,6 +170,8 @@ def _tell(
         found.append(_event("duty.closed", subject, now, body))
         return replace(memory, told={**memory.told, subject: CLOSED})
     if duty.state.value == told or duty.state not in _TOLD:
+        return memory
+    if told is not None and not moved and _ORDER.index(duty.state.value) < _ORDER.index(told):
         return memory
     found.append(_event(_TOLD[duty.state], subject, now, _duty_body(site, outage, duty)))
     return replace(memory, told={**memory.told, subject: duty.state.value})

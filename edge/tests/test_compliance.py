@@ -168,3 +168,13 @@ def test_the_duties_of_a_circuit_the_site_has_no_more_are_still_followed(pack: P
     assert station.kinds("report_authority") == ["duty.overdue"]
     (said,) = [event for event in station.said if event.subject == "high-1:report_authority"]
     assert (said.body["area"], said.body["dwellings"]) == (None, None)
+
+
+def test_a_clock_set_back_says_no_duty_twice(pack: Pack) -> None:
+    station = Station(pack).until(0.1, 5.0)
+    for tenth in range(60):
+        wall_h, lived_h = 1.0 + tenth / 10.0, 5.1 + tenth / 10.0
+        now = Instant(LOST + wall_h * HOUR, lived_h * HOUR, lived_h * HOUR, ClockState.HOLDOVER)
+        station.memory, said = follow(station.memory, pack, SITE, {"high": outage()}, [], now)
+        station.said += said
+    assert station.kinds("report_authority") == ["duty.opened", "duty.due_soon", "duty.overdue"]
