@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count, islice
 from typing import Any
 
 from asyncua import ua
@@ -73,6 +74,7 @@ class Session:
         self._namespaces: list[str] = []
         self._subscription = 0
         self._silence_s = 0.0
+        self._handles = count(1)  # never given twice: an older item may still report under its own
         self._keys: dict[int, Key] = {}  # client handle -> key
         self._refused: dict[Key, float] = {}  # key -> loop time of the refusal
         self.values: dict[Key, ua.DataValue] = {}
@@ -201,12 +203,17 @@ class Session:
         params = ua.CreateMonitoredItemsParameters()
         params.SubscriptionId = self._subscription
         params.TimestampsToReturn = ua.TimestampsToReturn.Both
-        handles = range(len(self._keys) + 1, len(self._keys) + 1 + len(missing))
+        handles = list(islice(self._handles, len(missing)))
         params.ItemsToCreate = [
             self._item(handle, nodes[key]) for handle, key in zip(handles, missing, strict=True)
         ]
         self._keys.update(zip(handles, missing, strict=True))  # a notification may come before the answer
-        results = await self._client.uaclient.session.create_monitored_items(params)
+        try:
+            results = await self._client.uaclient.session.create_monitored_items(params)
+        except BaseException:
+            for handle in handles:  # nothing may be watched now: the next read asks again
+                del self._keys[handle]
+            raise
         for handle, key, result in zip(handles, missing, results, strict=True):
             self._refused.pop(key, None)
             self.values.pop(key, None)

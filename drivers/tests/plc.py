@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncua import ua
+from asyncua.common.utils import ServiceError
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.server.server import Server
+from asyncua.ua.status_codes import StatusCodes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 NAMESPACE = "urn:test:plc"
@@ -98,6 +100,20 @@ class Plc:
         """Forget all subscriptions while their sessions live on, as a server short of memory may."""
         service = self._server.iserver.subscription_service
         self.there(service.delete_subscriptions(list(service.subscriptions)))
+
+    @contextmanager
+    def refusing_to_watch(self) -> Iterator[None]:
+        """While inside, no variable may be watched: the server has too many of them."""
+
+        async def refuse(params: object) -> None:
+            raise ServiceError(StatusCodes.BadTooManyMonitoredItems)
+
+        service: Any = self._server.iserver.subscription_service
+        service.create_monitored_items = refuse
+        try:
+            yield
+        finally:
+            del service.create_monitored_items
 
     def put(
         self,

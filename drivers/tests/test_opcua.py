@@ -53,6 +53,7 @@ UNITS = {
     "absent": Unit.CELSIUS,
 }
 PROFILE = make_profile("opcua", REGISTERS, namespace=NAMESPACE)
+REGISTERS_OF_TWO = {name: REGISTERS[name] for name in ("supply", "setpoint")}
 TIMEOUT_S = 1.0
 
 
@@ -215,6 +216,33 @@ async def test_a_variable_the_server_does_not_have_is_bad_and_costs_only_itself(
     readings = await driver.read([point("absent"), point("supply")])
     assert readings["absent"].reason is Reason.DEVICE
     assert readings["supply"].value == 45.5
+
+
+async def test_a_variable_that_appears_later_never_gets_anothers_value(
+    plc: Plc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.opcua_session._RETRY_S", 0.0)
+    later: dict[str, object] = {"identifier": f"Later{time.monotonic_ns()}", "type": "Float", "unit": "degC"}
+    profile = make_profile("opcua", {"absent": later} | REGISTERS_OF_TWO, namespace=NAMESPACE)
+    asked = [point("absent"), point("supply"), point("setpoint")]
+    async with connect(plc.url, profile) as driver:
+        assert (await driver.read(asked))["absent"].value is None
+        plc.put(str(later["identifier"]), 99.0)
+        assert (await driver.read(asked[:1]))["absent"].value == 99.0
+        plc.put("Set", 11.0)
+        plc.put("Supply", 46.5)
+        await read_until(driver, "supply", lambda r: r.value == 46.5)
+        values = await driver.read(asked)
+    assert [values[p.name].value for p in asked] == [99.0, 46.5, 11.0]
+
+
+async def test_a_server_that_refuses_to_watch_for_a_while_is_asked_again(plc: Plc) -> None:
+    async with connect(plc.url) as driver:
+        with plc.refusing_to_watch(), pytest.raises(DeviceError):
+            await read(driver, "supply")
+        assert (await read(driver, "supply")).value == 45.5
+        plc.put("Supply", 47.5)
+        await read_until(driver, "supply", lambda r: r.value == 47.5)
 
 
 async def test_a_namespace_the_server_does_not_have_is_told_by_name(plc: Plc) -> None:
