@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 STATE_PERIOD_S = 60.0  # control state kept for a bumpless restart
 OVERRUN_REPORT_S = 3600.0  # overruns are counted always and recorded at most this often
+CLOCK_STEP_S = 2.0  # more than any slewing between two steps: the wall clock was set
 CONTROL_STATE = "control"
 WATCH_STATE = "watch"
 
@@ -100,6 +101,7 @@ class Cycle:
     _routes: Mapping[str, Bus] = field(init=False)
     _snapshot_at: float = -math.inf
     _state_at: float = -math.inf
+    _offset: float | None = None  # wall less monotonic time at the last step, s
 
     def __post_init__(self) -> None:
         self._routes = {point: worker for worker in self.workers for point in worker.outputs}
@@ -133,6 +135,7 @@ class Cycle:
         )
         self.minds = Minds(decision.state, judgement.state, compliance)
         events = [*self._bus_events(), *decision.events, *judgement.events, *duties, *self._overruns(now)]
+        events += self._clock_step(now)
         await self._record_and_write(decision, events, image)
         self.pace.steps += 1
         self.publish(Outcome(image, decision, judgement, compliance))
@@ -175,3 +178,13 @@ class Cycle:
         self.pace = replace(pace, reported_missed=pace.missed, reported_at=now.monotonic, longest_s=0.0)
         log.warning("cycle overrun", extra=body)
         return [Event("service.overrun", "station", now.wall, now.wall, body)]
+
+    def _clock_step(self, now: Instant) -> list[Event]:
+        """A wall clock that was set (or a machine that slept): how far the names of moments moved."""
+        before, self._offset = self._offset, now.wall - now.monotonic
+        step_s = 0.0 if before is None else self._offset - before
+        if abs(step_s) < CLOCK_STEP_S:
+            return []
+        body = {"from": now.wall - step_s, "to": now.wall, "step_s": step_s, "clock": now.state.value}
+        log.warning("clock step", extra=body)
+        return [Event("clock.step", "station", now.wall, now.wall, body)]

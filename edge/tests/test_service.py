@@ -6,14 +6,14 @@ import shutil
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import apsw
 import msgpack
 import pytest
 
-from edge.clock import Clock, ScaledClock
+from edge.clock import Clock, Instant, ScaledClock
 from edge.journal import Entry, Journal, Row
 from edge.loading import SiteError
 from edge.resources import config_dir
@@ -264,3 +264,30 @@ async def test_the_last_good_site_finds_the_profiles_that_stand_beside_the_site(
     house.paths.site.write_text("[site]\ngateway = 7\n", encoding="utf-8")
     house.plant.written.clear()
     await house.run(lambda: bool(house.plant.written))
+
+
+class SetClock(ScaledClock):
+    """A clock whose wall time is set while the service runs."""
+
+    set_by_s = 0.0
+
+    def now(self) -> Instant:
+        found = super().now()
+        return replace(found, wall=found.wall + self.set_by_s)
+
+
+@pytest.mark.parametrize("step_s", [-7200.0, 1e6])
+async def test_a_wall_clock_that_is_set_is_recorded_once_and_disturbs_no_output(
+    house: House, step_s: float
+) -> None:
+    house.clock = clock = SetClock(START, time.monotonic(), SPEED)
+
+    def set_and_renewed() -> bool:
+        clock.set_by_s = step_s if house.wrote("high.valve_setpoint") else 0.0
+        return house.wrote("high.pump_1.run").count(1.0) >= 3
+
+    await house.run(set_and_renewed)
+    (step,) = [row for row in await house.rows() if row.kind == "clock.step"]
+    assert step.content["step_s"] == pytest.approx(step_s)
+    assert step.content["to"] - step.content["from"] == pytest.approx(step_s)
+    assert all(abs(value - 37.0) <= 5.0 for value in house.wrote("high.valve_setpoint"))
