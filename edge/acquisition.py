@@ -62,7 +62,6 @@ class BusWorker:
     inbox: Inbox
     clock: Clock
     events: list[Event] = field(default_factory=list)
-    written: dict[str, float] = field(default_factory=dict)  # point -> value last accepted by its device
     failed: set[str] = field(default_factory=set)  # points whose last write was not accepted
     _wanted: dict[str, Command] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,7 +109,6 @@ class BusWorker:
             except DriverError as error:
                 self._write_failed(name, error)
             else:
-                self.written[name] = command.value
                 self.failed.discard(name)
 
     def _is_lost(self, output: str) -> bool:
@@ -119,7 +117,6 @@ class BusWorker:
         return any(device.lost for device in self.devices if device.id == wanted)
 
     def _write_failed(self, point: str, error: DriverError) -> None:
-        self.written.pop(point, None)
         if point in self.failed:
             return
         self.failed.add(point)

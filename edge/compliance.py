@@ -228,15 +228,22 @@ def _classify(
     return replace(memory, classes={**memory.classes, outage.id: stands})
 
 
-def _refund_body(pack: Pack, basis: RefundBasis) -> dict[str, Plain]:
+def refund_figures(basis: RefundBasis) -> dict[str, Plain]:
+    """What a refund is counted by, as the record and the view say it."""
     return {
-        "pack": pack.id,
         "kind": basis.kind.value,
         "reason": basis.reason,
         "clauses": list(basis.clauses),
         "quantity": basis.quantity,
         "unit": basis.unit,
         "share": basis.share,
+    }
+
+
+def _refund_body(pack: Pack, basis: RefundBasis) -> dict[str, Plain]:
+    return {
+        "pack": pack.id,
+        **refund_figures(basis),
         "exemption": basis.exemption,
         "missing": list(basis.missing),
         "evidence": dict(basis.evidence),

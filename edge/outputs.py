@@ -42,13 +42,11 @@ class Outputs:
 
     def _is_due(self, command: Command, now: Instant) -> bool:
         sent = self._sent.get(command.point)
-        changed = sent is None or sent.value != command.value
-        if changed or (
-            sent is not None and now.monotonic - sent.at >= self._renew_s.get(command.point, 30.0)
-        ):
-            self._sent[command.point] = _Sent(command.value, now.monotonic)
-            return True
-        return False
+        renew_s = self._renew_s.get(command.point, 30.0)
+        if sent is not None and sent.value == command.value and now.monotonic - sent.at < renew_s:
+            return False
+        self._sent[command.point] = _Sent(command.value, now.monotonic)
+        return True
 
     def intents(self, commands: Iterable[Command], now: Instant) -> list[Event]:
         """What the journal must say before these commands are carried out."""

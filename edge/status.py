@@ -12,12 +12,11 @@ from typing import Any
 
 from drivers import Reading
 from edge.acquisition import PolledDevice
-from edge.compliance import Compliance
+from edge.compliance import Compliance, refund_figures
 from edge.cycle import Outcome, Pace
 from edge.records import CircuitView, Event
 from edge.rules.duties import Duty
 from edge.rules.facts import OutageFacts
-from edge.rules.refund import RefundBasis
 from edge.site import Site
 from edge.upstream import UpstreamStatus
 
@@ -100,7 +99,7 @@ def _compliance(found: Compliance, pack_id: str) -> Document:
             for outage, duties in found.duties.items()
             for duty in duties
         ],
-        "refunds": [_refund(basis) for basis in found.refunds.values()],
+        "refunds": [{"outage": basis.outage, **refund_figures(basis)} for basis in found.refunds.values()],
     }
 
 
@@ -124,18 +123,6 @@ def _duty(outage: str, duty: Duty, state: str) -> Document:
         "urgency": duty.urgency,
         "due": duty.due,
         "state": state,
-    }
-
-
-def _refund(basis: RefundBasis) -> Document:
-    return {
-        "outage": basis.outage,
-        "kind": basis.kind.value,
-        "reason": basis.reason,
-        "clauses": list(basis.clauses),
-        "quantity": basis.quantity,
-        "unit": basis.unit,
-        "share": basis.share,
     }
 
 

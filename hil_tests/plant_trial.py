@@ -1,8 +1,10 @@
 """A quiet station in steady heating, and ways to run it for a while: what the plant's tests share. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from drivers import Reading
+from edge.points import quantity
 from hil_tests.physics.parameters import Plant
 from hil_tests.plant import (
     SOUND,
@@ -25,6 +27,12 @@ STEADY = steady_state(QUIET, START, OUTDOOR_C)
 KEEP = steady_commands(QUIET, STEADY)
 HOLDING = tuple(replace(command, makeup_run=True, makeup_percent=76.0) for command in KEEP)
 PRIMARY_LOST = Disturbance(source_cold=True, differential_share=0.01)
+
+
+def readings(points: Mapping[str, float], wall: float) -> dict[str, Reading]:
+    """What `measure` gives, as the image of a service has it."""
+    known = {point: quantity(point) for point in points}
+    return {p: Reading.good(points[p], q.unit, wall) for p, q in known.items() if q is not None}
 
 
 def run(

@@ -1,16 +1,13 @@
 """The very `decide` of the service on the bench's physics, in a plain loop of seconds."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
 
-from drivers import Reading
 from edge.clock import ClockState, Instant
 from edge.control import ControlState, Decision, decide, from_plain, initial, to_plain
 from edge.image import ProcessImage
 from edge.loading import read_site
-from edge.points import quantity
 from edge.resources import config_dir
 from hil_tests.plant import (
     UNDISTURBED,
@@ -25,17 +22,13 @@ from hil_tests.plant import (
     steady_state,
     step,
 )
+from hil_tests.plant_trial import readings
 
 SITE = read_site(config_dir() / "sites" / "demo.toml")
 PLANT = station()
 START = 1_768_428_000.0  # 2026-01-15 06:00 in Shanghai
 HOUR = 3600
 CIRCUITS = ("high", "low")
-
-
-def _readings(points: Mapping[str, float], wall: float) -> dict[str, Reading]:
-    known = {point: quantity(point) for point in points}
-    return {p: Reading.good(points[p], q.unit, wall) for p, q in known.items() if q is not None}
 
 
 @dataclass(slots=True)
@@ -56,7 +49,7 @@ class _Loop:
     def cycle(self, disturbance: Disturbance) -> Decision:
         wall = START + self.seconds
         now = Instant(wall, float(self.seconds), float(self.seconds), ClockState.SYNCED)
-        image = ProcessImage(now, _readings(measure(PLANT, self.state, self.noise), wall))
+        image = ProcessImage(now, readings(measure(PLANT, self.state, self.noise), wall))
         decision = decide(self.mind, image, SITE, True, now)
         self.mind = decision.state
         self.told |= {command.point: command.value for command in decision.commands}

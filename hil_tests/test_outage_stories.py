@@ -10,19 +10,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from drivers import Reading
 from edge.clock import ClockState, Instant
 from edge.compliance import Compliance, follow, new_day
 from edge.control import decide, initial
 from edge.events import Limits, WatchState, judge
 from edge.image import ProcessImage
 from edge.loading import read_site
-from edge.points import quantity
 from edge.records import Event, Plain
 from edge.resources import config_dir
 from edge.rules import Pack, load_pack
 from edge.tests.rules_stories import pack as bound_pack
 from hil_tests.plant import Inputs, Noise, commands, measure, station, steady_commands, steady_state, step
+from hil_tests.plant_trial import readings
 from hil_tests.story import shipped
 from hil_tests.story_effects import Story, effects
 
@@ -52,11 +51,6 @@ class Told:
         return (wall - self.start) / HOUR
 
 
-def _readings(points: Mapping[str, float], wall: float) -> dict[str, Reading]:
-    known = {point: quantity(point) for point in points}
-    return {p: Reading.good(points[p], q.unit, wall) for p, q in known.items() if q is not None}
-
-
 def tell(story: Story, pack: Pack, start: float, hours: float) -> Told:
     """Play the story from `start` (Unix s) for so long, under that document."""
     told, plant, noise = Told(start), station(), Noise(3)
@@ -67,7 +61,7 @@ def tell(story: Story, pack: Pack, start: float, hours: float) -> Told:
     for number in range(int(hours * HOUR / STEP_S)):
         elapsed = number * STEP_S
         now = Instant(start + elapsed, elapsed, elapsed, ClockState.SYNCED)
-        image = ProcessImage(now, _readings(measure(plant, state, noise), now.wall))
+        image = ProcessImage(now, readings(measure(plant, state, noise), now.wall))
         compliance = new_day(compliance, pack, now)
         decision = decide(mind, image, SITE, compliance.heating, now)
         judged = judge(watch, image, decision.views, SITE, Limits(), now)
