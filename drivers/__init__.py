@@ -14,19 +14,38 @@ from drivers.errors import (
 )
 from drivers.opening import open_driver
 from drivers.profile import Profile, load_profile
-from drivers.reading import Quality, Reading, Reason
-from drivers.settings import Bus, DeviceSetting, MemoryBus, ModbusRtuBus, ModbusTcpBus, OpcUaBus
+from drivers.profile_base import FailSafe
+from drivers.reading import Quality, Reading, Reason, Total
+from drivers.settings import (
+    Bus,
+    Cjt188Bus,
+    DeviceSetting,
+    Endpoint,
+    MBusBus,
+    MemoryBus,
+    ModbusRtuBus,
+    ModbusTcpBus,
+    OpcUaBus,
+    SerialPort,
+    TcpHost,
+    Tls,
+)
+from drivers.traffic import Tap, Traffic, Verdict
 from drivers.units import Unit, convert
 
 __all__ = [
     "Bus",
+    "Cjt188Bus",
     "ClosedError",
     "ConfigurationError",
     "DeviceError",
     "DeviceSetting",
     "Driver",
     "DriverError",
+    "Endpoint",
+    "FailSafe",
     "LocalProtocolError",
+    "MBusBus",
     "MemoryBus",
     "ModbusRtuBus",
     "ModbusTcpBus",
@@ -39,8 +58,15 @@ __all__ = [
     "Reading",
     "Reason",
     "RemoteProtocolError",
+    "SerialPort",
+    "Tap",
+    "TcpHost",
+    "Tls",
+    "Total",
+    "Traffic",
     "TransportError",
     "Unit",
+    "Verdict",
     "convert",
     "load_profile",
     "open_driver",

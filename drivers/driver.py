@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from drivers.reading import Reading
+from drivers.settings import DeviceSetting
 from drivers.units import Unit
 
 
@@ -41,3 +42,12 @@ class Driver(Protocol):
 
     async def write(self, point: Point, value: float) -> None:
         """Write `value` (in `point.unit`) and return when the device has accepted it; else DriverError."""
+
+    def adopt(self, device: DeviceSetting) -> None:
+        """Serve one more device, or the same id by another profile: what scans and probes are made of.
+
+        ConfigurationError when it does not fit the bus. Nothing is sent.
+        """
+
+    def dismiss(self, device: str) -> None:
+        """Serve that device no longer; an id nobody knows is no error."""

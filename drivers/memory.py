@@ -8,16 +8,25 @@ from drivers.driver import Point
 from drivers.errors import ConfigurationError, LocalProtocolError
 from drivers.profile import MemoryProfile, MemoryRegister
 from drivers.reading import Reading, Reason
-from drivers.registers import unit_factor
+from drivers.settings import DeviceSetting
+from drivers.values import unit_factor
 
 
 class MemoryDriver:
     """Keeps (device, register) -> value in the register's unit; what was never put there was never read."""
 
-    def __init__(self, devices: Mapping[str, MemoryProfile], now: Callable[[], float]) -> None:
-        self._devices = devices
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._devices: dict[str, MemoryProfile] = {}
         self._now = now
         self.values: dict[tuple[str, str], float] = {}
+
+    def adopt(self, device: DeviceSetting) -> None:
+        """Serve a device."""
+        self._devices[device.id] = device.expect(MemoryProfile)
+
+    def dismiss(self, device: str) -> None:
+        """Serve it no longer."""
+        self._devices.pop(device, None)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,50 +1,70 @@
 """From a bus's settings to the driver that serves it."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from drivers.driver import Driver
 from drivers.errors import ConfigurationError
 from drivers.memory import MemoryDriver
-from drivers.profile import MemoryProfile, ModbusProfile, OpcUaProfile
-from drivers.settings import Bus, DeviceSetting, MemoryBus, OpcUaBus
+from drivers.settings import (
+    Bus,
+    Cjt188Bus,
+    DeviceSetting,
+    MBusBus,
+    MemoryBus,
+    ModbusRtuBus,
+    ModbusTcpBus,
+    OpcUaBus,
+)
+from drivers.traffic import Tap
 
-_P = TypeVar("_P", ModbusProfile, OpcUaProfile, MemoryProfile)
+Clock = Callable[[], float]
 
 
-def open_driver(bus: Bus, devices: Sequence[DeviceSetting], now: Callable[[], float]) -> Driver:
+def _ignore(_: object) -> None:
+    """The tap of a bus nobody listens to."""
+
+
+def open_driver(bus: Bus, devices: Sequence[DeviceSetting], now: Clock, tap: Tap = _ignore) -> Driver:
     """The driver of `bus` with its `devices`; `now` gives Unix seconds for readings without a source time.
 
-    Nothing is connected before the driver is entered. ConfigurationError when bus and devices do not fit.
-    The libraries of a protocol are loaded only when a bus needs them: OPC UA alone costs 40 MB.
+    `tap` is told of every frame (serial lines and TCP; OPC UA has none). Nothing is connected before the
+    driver is entered. ConfigurationError when bus and devices do not fit. The libraries of a protocol are
+    loaded only when a bus needs them: OPC UA alone costs 40 MB.
     """
     _refuse_doubles(devices)
-    if isinstance(bus, MemoryBus):
-        return MemoryDriver({d.id: _expect(d, MemoryProfile) for d in devices}, now)
-    if isinstance(bus, OpcUaBus):
-        from drivers.opcua import OpcUaDriver  # noqa: PLC0415 (40 MB and 0.3 s, only where it is used)
+    driver = _make(bus, now, tap)
+    for device in devices:
+        driver.adopt(device)
+    return driver
 
-        return OpcUaDriver(bus, {d.id: _expect(d, OpcUaProfile) for d in devices}, now)
-    from drivers.modbus import ModbusDriver  # noqa: PLC0415 (14 MB, only where it is used)
 
-    return ModbusDriver(bus, {d.id: (d.unit_id, _expect(d, ModbusProfile)) for d in devices}, now)
+def _make(bus: Bus, now: Clock, tap: Tap) -> Driver:
+    match bus:
+        case MemoryBus():
+            return MemoryDriver(now)
+        case OpcUaBus():
+            from drivers.opcua.driver import OpcUaDriver  # noqa: PLC0415 (40 MB and 0.3 s, only where it is used)
+
+            return OpcUaDriver(bus, now)
+        case ModbusRtuBus() | ModbusTcpBus():
+            from drivers.modbus.driver import ModbusDriver  # noqa: PLC0415 (14 MB, only where it is used)
+
+            return ModbusDriver(bus, now, tap)
+        case MBusBus():
+            from drivers.mbus.driver import MBusDriver  # noqa: PLC0415 (only where it is used)
+
+            return MBusDriver(bus, now, tap)
+        case Cjt188Bus():
+            from drivers.cjt188.driver import Cjt188Driver  # noqa: PLC0415 (only where it is used)
+
+            return Cjt188Driver(bus, now, tap)
 
 
 def _refuse_doubles(devices: Sequence[DeviceSetting]) -> None:
-    for field in ("id", "unit_id"):
+    for field in ("id", "unit_id", "address"):
         values = [v for d in devices if (v := getattr(d, field)) is not None]
         doubles = sorted({str(v) for v in values if values.count(v) > 1})
         if doubles:
             raise ConfigurationError(
                 f"{field} {', '.join(doubles)} is given to two devices of one bus: change one"
             )
-
-
-def _expect(device: DeviceSetting, wanted: type[_P]) -> _P:
-    if not isinstance(device.profile, wanted):
-        protocol = device.profile.profile.protocol
-        raise ConfigurationError(
-            f"device {device.id}: its profile speaks {protocol}, the bus does not: "
-            "choose another profile or move it to another bus"
-        )
-    return device.profile

@@ -5,6 +5,7 @@ Pure data. Nothing here reads a clock or knows a protocol.
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 
 from drivers.units import Unit
@@ -35,10 +36,23 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """What a totaliser's register shows, digit by digit, in its own unit: nothing is lost by conversion.
+
+    `rolls_over` is the first number the register cannot show, in the same unit; None where nobody says.
+    """
+
+    number: Decimal
+    unit: Unit
+    rolls_over: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """A measured value. `value` is None exactly when the quality is BAD; missing is never 0.
 
     `timestamp` is Unix time in seconds (UTC) of the source where the protocol carries one, else of receipt.
+    `total` goes with values of totalisers (energy, volume) only.
     """
 
     value: float | None
@@ -46,6 +60,7 @@ class Reading:
     quality: Quality
     reason: Reason
     timestamp: float
+    total: Total | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.quality is Quality.BAD):
@@ -56,9 +71,9 @@ class Reading:
             raise ValueError(f"a reading that is not GOOD needs a reason, a GOOD one has none: {self!r}")
 
     @classmethod
-    def good(cls, value: float, unit: Unit, timestamp: float) -> "Reading":
+    def good(cls, value: float, unit: Unit, timestamp: float, total: Total | None = None) -> "Reading":
         """A value measured and believed; raises ValueError for NaN and infinities."""
-        return cls(value, unit, Quality.GOOD, Reason.NONE, timestamp)
+        return cls(value, unit, Quality.GOOD, Reason.NONE, timestamp, total)
 
     @classmethod
     def bad(cls, reason: Reason, unit: Unit, timestamp: float) -> "Reading":

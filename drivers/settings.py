@@ -5,12 +5,52 @@ Field names are settled; the service builds these and hands them to `open_driver
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+from drivers.errors import ConfigurationError
 from drivers.profile import Profile
 
+P = TypeVar("P", bound=Profile)
+
 Parity = Literal["N", "E", "O"]
-Security = Literal["Sign", "SignAndEncrypt"]
+Security = Literal["None", "Sign", "SignAndEncrypt"]
+Policy = Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"]
+
+
+@dataclass(frozen=True, slots=True)
+class SerialPort:
+    """A tty with its line settings; always eight data bits."""
+
+    port: str
+    baud: int
+    parity: Parity
+    stop_bits: Literal[1, 2] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS to a device: whose certificate is believed, and our own where the device asks for one.
+
+    `ca` is the file of the authority (or the device's own certificate); without it nothing is believed.
+    `server_name` is the name in the certificate where it is not the host's.
+    """
+
+    ca: Path
+    certificate: Path | None = None
+    private_key: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TcpHost:
+    """A device or a converter behind a TCP port."""
+
+    host: str
+    port: int
+    tls: Tls | None = None
+
+
+Endpoint = SerialPort | TcpHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +67,44 @@ class ModbusRtuBus:
     stop_bits: Literal[1, 2] = 1
     timeout_s: float = 0.5
 
+    @property
+    def endpoint(self) -> SerialPort:
+        """Where the bytes go."""
+        return SerialPort(self.port, self.baud, self.parity, self.stop_bits)
+
 
 @dataclass(frozen=True, slots=True)
 class ModbusTcpBus:
-    """A Modbus TCP server: a device, or a gateway with several units behind it."""
+    """A Modbus TCP server: a device, or a gateway with several units behind it.
+
+    `framing = "rtu"` is for converters that carry the frames of the serial line over TCP as they are.
+    """
 
     host: str
     port: int = 502
+    timeout_s: float = 1.0
+    framing: Literal["tcp", "rtu"] = "tcp"
+    tls: Tls | None = None
+
+    @property
+    def endpoint(self) -> TcpHost:
+        """Where the bytes go."""
+        return TcpHost(self.host, self.port, self.tls)
+
+
+@dataclass(frozen=True, slots=True)
+class MBusBus:
+    """An M-Bus segment behind a level converter. `timeout_s`: from request to first byte of the answer."""
+
+    endpoint: Endpoint
+    timeout_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cjt188Bus:
+    """Meters that speak CJ/T 188, behind a serial port or a TCP converter."""
+
+    endpoint: Endpoint
     timeout_s: float = 1.0
 
 
@@ -63,13 +134,27 @@ class MemoryBus:
     """No bus at all: the values live in this process."""
 
 
-Bus = ModbusRtuBus | ModbusTcpBus | OpcUaBus | MemoryBus
+Bus = ModbusRtuBus | ModbusTcpBus | OpcUaBus | MBusBus | Cjt188Bus | MemoryBus
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceSetting:
-    """One device on a bus. `id` is the name points use; `unit_id` is the Modbus address, None elsewhere."""
+    """One device on a bus. `id` is the name points use; `unit_id` is the Modbus address, None elsewhere.
+
+    `address` is the address on M-Bus (`"5"` primary; `"12345678"` or `"12345678.KAM.35.04"` secondary, F for
+    any digit) and on CJ/T 188 (the number on the meter).
+    """
 
     id: str
     profile: Profile
     unit_id: int | None = None
+    address: str | None = None
+
+    def expect(self, wanted: type[P]) -> P:
+        """The profile if it is one of `wanted`; ConfigurationError when the bus speaks something else."""
+        if not isinstance(self.profile, wanted):
+            raise ConfigurationError(
+                f"device {self.id}: its profile speaks {self.profile.profile.protocol}, the bus does not: "
+                "choose another profile or move it to another bus"
+            )
+        return self.profile

@@ -6,16 +6,22 @@ Pure but for reading profile files. What is wrong is a Problem; nothing is opene
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from drivers import (
     Bus,
+    Cjt188Bus,
     ConfigurationError,
     DeviceSetting,
+    MBusBus,
     ModbusRtuBus,
     ModbusTcpBus,
     OpcUaBus,
     Point,
     Profile,
+    SerialPort,
+    TcpHost,
+    Tls,
     load_profile,
 )
 from edge import site as models
@@ -64,21 +70,45 @@ def load_profiles(names: Iterable[str], site_folder: Path) -> Mapping[str, Profi
     return found
 
 
+def _tcp(bus: models.TcpBus) -> ModbusTcpBus:
+    framing: Literal["tcp", "rtu"] = "tcp" if bus.kind == "modbus-tcp" else "rtu"
+    return ModbusTcpBus(
+        bus.host, bus.port, bus.timeout_s, framing, None if bus.tls is None else _tls(bus.tls)
+    )
+
+
+def _tls(files: models.TlsFiles) -> Tls:
+    def path(name: str | None) -> Path | None:
+        return None if name is None else Path(name)
+
+    return Tls(Path(files.ca_file), path(files.certificate_file), path(files.key_file), files.server_name)
+
+
+def _meters(bus: models.MeterLine) -> MBusBus | Cjt188Bus:
+    kind = MBusBus if bus.kind == "mbus" else Cjt188Bus
+    if bus.host is not None and bus.port is not None:
+        return kind(TcpHost(bus.host, bus.port), bus.timeout_s)
+    assert bus.tty is not None
+    return kind(SerialPort(bus.tty, bus.baud, bus.parity), bus.timeout_s)
+
+
 _BUSES: dict[type[object], Callable[..., Bus]] = {
     models.SerialBus: lambda b: ModbusRtuBus(b.port, b.baud, b.parity, b.stop_bits, b.timeout_s),
-    models.TcpBus: lambda b: ModbusTcpBus(b.host, b.port, b.timeout_s),
+    models.TcpBus: _tcp,
+    models.MeterLine: _meters,
     models.OpcUaServer: lambda b: OpcUaBus(b.url, b.sampling_ms, b.timeout_s, b.insecure),
 }
 
 
-def bus_setting(bus: models.SerialBus | models.TcpBus | models.OpcUaServer) -> Bus:
+def bus_setting(bus: models.Bus) -> Bus:
     """What the driver of a bus is told."""
     return _BUSES[type(bus)](bus)
 
 
 def device_setting(fitted: Fitted) -> DeviceSetting:
     """What the driver is told of a device."""
-    return DeviceSetting(fitted.setting.id, fitted.profile, fitted.setting.unit_id)
+    device = fitted.setting
+    return DeviceSetting(device.id, fitted.profile, device.unit_id, device.address)
 
 
 def age_limits(site: Site, speed: float) -> dict[str, float]:

@@ -17,7 +17,7 @@ from edge.points import CIRCUIT, STATION, quantity
 from edge.rules.model import Pack, required_parameters
 from edge.rules.pack import load_pack
 from edge.rules.problems import PackError
-from edge.site import Device, OpcUaServer, SerialBus, Site, TcpBus
+from edge.site import Device, OpcUaServer, Site
 
 FLOOR_LIMIT_C = 60.0  # JGJ 142 (older text): floor heating never above 60 degC
 REQUIRED = (  # what control cannot do without, per circuit
@@ -29,8 +29,8 @@ REQUIRED = (  # what control cannot do without, per circuit
     "pump_1.speed_setpoint",
     "makeup_pump.run",
 )
+ADDRESS = {"modbus": "unit_id", "mbus": "address", "cjt188": "address"}  # by protocol of the bus
 SEASON = ("season_start", "season_end")
-PROTOCOLS = {SerialBus: "modbus", TcpBus: "modbus", OpcUaServer: "opcua"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,35 +116,31 @@ def _profiles(c: _Context) -> Iterator[Problem]:
         found = c.profiles[device.profile]
         if isinstance(found, ConfigurationError):
             yield c.problem(key, "profile", given=device.profile, why=found)
-        elif device.bus in buses and found.profile.protocol != PROTOCOLS[type(buses[device.bus])]:
+        elif device.bus in buses and found.profile.protocol != buses[device.bus].protocol:
             kind = buses[device.bus].kind
             yield c.problem(key, "protocol", given=found.profile.protocol, bus=device.bus, kind=kind)
 
 
 def _addresses(c: _Context) -> Iterator[Problem]:
-    modbus = {bus.id for bus in c.site.buses if not isinstance(bus, OpcUaServer)}
-    taken: dict[tuple[str, int], str] = {}
+    wanted = {bus.id: ADDRESS.get(bus.protocol) for bus in c.site.buses}
+    taken: dict[tuple[str, str], str] = {}
     for device in c.site.devices:
-        key = f"devices[{device.id}].unit_id"
-        if device.bus in modbus and device.unit_id is None:
+        name = wanted.get(device.bus)
+        key = f"devices[{device.id}].{name}"
+        given = None if name is None else getattr(device, name)
+        if name is not None and given is None:
             yield c.problem(key, "no_address")
-        elif device.unit_id is not None:
-            first = taken.setdefault((device.bus, device.unit_id), device.id)
+        elif given is not None:
+            first = taken.setdefault((device.bus, str(given)), device.id)
             if first != device.id:
-                yield c.problem(key, "duplicate_address", given=device.unit_id, bus=device.bus, other=first)
+                yield c.problem(key, "duplicate_address", given=given, bus=device.bus, other=first)
 
 
 def _ports(c: _Context) -> Iterator[Problem]:
-    places = {bus.id: _place(bus) for bus in c.site.buses}
+    places = {bus.id: bus.place for bus in c.site.buses}
     for double in _doubles(list(places.values())):
         names = [name for name, place in places.items() if place == double]
         yield c.problem(f"buses[{names[1]}]", "duplicate_port", given=double, other=names[0])
-
-
-def _place(bus: SerialBus | TcpBus | OpcUaServer) -> str:
-    if isinstance(bus, SerialBus):
-        return bus.port
-    return f"{bus.host}:{bus.port}" if isinstance(bus, TcpBus) else bus.url
 
 
 def _point_names(c: _Context) -> Iterator[Problem]:

@@ -65,6 +65,8 @@ _CODES = {
     "int_parsing": "not_a_number",
     "int_from_float": "not_a_number",
     "season_half": "season_half",
+    "tls_half": "tls_half",
+    "line_end": "line_end",
     "season_order": "season_order",
     "curve_order": "curve_order",
     "curve_rising": "curve_rising",

@@ -5,7 +5,7 @@ knowledge of the trade supports (sources beside them). `edge.check` loads a file
 """
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -194,15 +194,80 @@ class SerialBus(Model):
     stop_bits: Literal[1, 2] = 1
     timeout_s: Annotated[float, Field(ge=0.02, le=10)] = 0.5
 
+    protocol: ClassVar = "modbus"
+
+    @property
+    def place(self) -> str:
+        """What only one bus may use."""
+        return self.port
+
+
+class TlsFiles(Model):
+    """TLS to devices (Modbus/TCP Security: port 802): whom we believe, and our own certificate if asked for.
+
+    `ca_file` is the authority's, or the device's own certificate; without it nothing is believed.
+    """
+
+    ca_file: str
+    certificate_file: str | None = None
+    key_file: str | None = None
+    server_name: str | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise PydanticCustomError("tls_half", "certificate_file and key_file go together")
+        return self
+
 
 class TcpBus(Model):
-    """Modbus TCP devices behind one address."""
+    """Modbus behind one TCP address; `modbus-rtu-tcp`: a converter that carries serial frames as they are."""
 
     id: Name
-    kind: Literal["modbus-tcp"]
+    kind: Literal["modbus-tcp", "modbus-rtu-tcp"]
     host: str
     port: Annotated[int, Field(ge=1, le=65535)] = 502
     timeout_s: Annotated[float, Field(ge=0.02, le=30)] = 1.0
+    tls: TlsFiles | None = None
+
+    protocol: ClassVar = "modbus"
+
+    @property
+    def place(self) -> str:
+        """What only one bus may use."""
+        return f"{self.host}:{self.port}"
+
+
+class MeterLine(Model):
+    """Heat meters behind a level converter, serial (`tty`) or TCP (`host`, `port`).
+
+    2400 baud 8E1 is what both standards begin with (EN 13757-2; CJ/T 188).
+    """
+
+    id: Name
+    kind: Literal["mbus", "cjt188"]
+    tty: str | None = None
+    baud: Literal[300, 1200, 2400, 4800, 9600, 19200, 38400] = 2400
+    parity: Literal["N", "E", "O"] = "E"
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    timeout_s: Annotated[float, Field(ge=0.02, le=30)] = 1.0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.tty is None) == (self.host is None) or (self.host is None) != (self.port is None):
+            raise PydanticCustomError("line_end", "give either tty, or host and port")
+        return self
+
+    @property
+    def protocol(self) -> str:
+        """What devices here must speak."""
+        return self.kind
+
+    @property
+    def place(self) -> str:
+        """What only one bus may use."""
+        return self.tty or f"{self.host}:{self.port}"
 
 
 class OpcUaServer(Model):
@@ -215,13 +280,21 @@ class OpcUaServer(Model):
     sampling_ms: Annotated[int, Field(ge=10, le=60000)] = 1000
     timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 4.0
 
+    protocol: ClassVar = "opcua"
 
-Bus = Annotated[SerialBus | TcpBus | OpcUaServer, Field(discriminator="kind")]
+    @property
+    def place(self) -> str:
+        """What only one bus may use."""
+        return self.url
+
+
+Bus = Annotated[SerialBus | TcpBus | MeterLine | OpcUaServer, Field(discriminator="kind")]
 
 
 class Device(Model):
     """A device on a bus: its profile, its address, how often it is read, what its registers mean here.
 
+    Modbus devices have a `unit_id`, meters on M-Bus and CJ/T 188 an `address`.
     `points` maps the house's point names to register names of the profile.
     """
 
@@ -229,6 +302,7 @@ class Device(Model):
     bus: Name
     profile: Identifier
     unit_id: Annotated[int, Field(ge=1, le=247)] | None = None
+    address: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{1,16}(\.[0-9A-Za-z]+)*$")] | None = None
     period_s: Annotated[float, Field(ge=0.5, le=3600)] = 10.0
     points: dict[str, Register] = Field(min_length=1)
 

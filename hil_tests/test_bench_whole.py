@@ -17,7 +17,8 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.status_codes import StatusCodes
 
-from drivers.profile import OpcUaProfile, load_profile
+from drivers.opcua.profile import OpcUaProfile
+from drivers.profile import load_profile
 from edge.assembly import age_limits
 from edge.loading import read_site
 from edge.resources import config_dir

@@ -18,7 +18,7 @@ from drivers import (
     Reason,
     open_driver,
 )
-from drivers.modbus_line import silence_s
+from drivers.modbus.line import silence_s
 from drivers.tests.modbus_bench import (
     PROFILE,
     REGISTERS,

@@ -27,8 +27,9 @@ from drivers import (
     Unit,
     open_driver,
 )
-from drivers.opcua import reading
-from drivers.profile import OpcUaRegister, Profile
+from drivers.opcua.driver import reading
+from drivers.opcua.profile import OpcUaRegister
+from drivers.profile import Profile
 from drivers.tests.plc import NAMESPACE, Plc, free_port, serving_plc
 from drivers.tests.profiles import make_profile
 
@@ -221,7 +222,7 @@ async def test_a_variable_the_server_does_not_have_is_bad_and_costs_only_itself(
 async def test_a_variable_that_appears_later_never_gets_anothers_value(
     plc: Plc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.opcua_session._RETRY_S", 0.0)
+    monkeypatch.setattr("drivers.opcua.session._RETRY_S", 0.0)
     later: dict[str, object] = {"identifier": f"Later{time.monotonic_ns()}", "type": "Float", "unit": "degC"}
     profile = make_profile("opcua", {"absent": later} | REGISTERS_OF_TWO, namespace=NAMESPACE)
     asked = [point("absent"), point("supply"), point("setpoint")]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from drivers import ConfigurationError, Profile, Unit, load_profile
-from drivers.profile import ModbusProfile, OpcUaProfile
+from drivers.modbus.profile import ModbusProfile
+from drivers.opcua.profile import OpcUaProfile
 
 SHIPPED = sorted((Path(__file__).parents[2] / "config" / "profiles").glob("*.toml"))
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import ConfigurationError, LocalProtocolError, Quality, Reading, Reason, Unit
-from drivers.profile import WIDTH, ModbusRegister
-from drivers.registers import Span, covers, decode, decoder, encode, plan
+from drivers.modbus.profile import WIDTH, ModbusRegister
+from drivers.modbus.registers import Span, covers, decode, decoder, encode, plan
 
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 INTEGERS = {"u16": (0, 2**16 - 1), "i16": (-(2**15), 2**15 - 1), "u32": (0, 2**32 - 1)}

@@ -32,6 +32,12 @@ class FieldDriver:
         self._now = now
         self._overheard = False
 
+    def adopt(self, device: DeviceSetting) -> None:
+        """Every device is there already."""
+
+    def dismiss(self, device: str) -> None:
+        """Nothing to forget."""
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from pymodbus.client import AsyncModbusTcpClient
 
 from drivers import DeviceSetting, ModbusTcpBus, Point, Profile, Unit, load_profile, open_driver
-from drivers.profile import ModbusProfile
+from drivers.modbus.profile import ModbusProfile
 from edge.resources import config_dir
 from hil_tests.blackboard import Blackboard
 from hil_tests.devices import wiring

@@ -22,12 +22,12 @@ from drivers.errors import (
     LocalProtocolError,
     NoAnswerError,
 )
-from drivers.opcua_session import Session
-from drivers.profile import OpcUaProfile, OpcUaRegister
+from drivers.opcua.profile import OpcUaProfile, OpcUaRegister
+from drivers.opcua.session import Session
 from drivers.reading import Quality, Reading, Reason
-from drivers.registers import judge, unit_factor
-from drivers.settings import OpcUaBus
+from drivers.settings import DeviceSetting, OpcUaBus
 from drivers.units import Unit
+from drivers.values import judge, unit_factor
 
 _UNCERTAIN, _BAD = 1, 2  # severity, the top two bits; 3 is reserved and as good as Bad
 
@@ -70,13 +70,21 @@ def _fits(variant: ua.Variant, register: OpcUaRegister) -> bool:
 class OpcUaDriver:
     """All devices of one server. Reading asks nothing: it returns what the subscription brought."""
 
-    def __init__(self, bus: OpcUaBus, devices: Mapping[str, OpcUaProfile], now: Callable[[], float]) -> None:
+    def __init__(self, bus: OpcUaBus, now: Callable[[], float]) -> None:
         _check(bus)
         self._bus = bus
-        self._devices = devices
+        self._devices: dict[str, OpcUaProfile] = {}
         self._now = now
         self._session: Session | None = None
         self._lock = asyncio.Lock()
+
+    def adopt(self, device: DeviceSetting) -> None:
+        """Serve a device."""
+        self._devices[device.id] = device.expect(OpcUaProfile)
+
+    def dismiss(self, device: str) -> None:
+        """Serve it no longer."""
+        self._devices.pop(device, None)
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(DriverError):  # the next request tries again and reports

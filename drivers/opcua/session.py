@@ -1,8 +1,8 @@
 """One OPC UA session with one subscription, from its connection to its loss; after a loss a new one is made.
 
 The newest value of every watched variable is kept here as the server sent it; what it means is decided in
-drivers.opcua. The publishing loop of asyncua calls `_on_publish` also for empty keep-alive messages (OPC
-10000-4, 5.14.1.2): they prove that the subscription lives.
+drivers.opcua.driver. The publishing loop of asyncua calls `_on_publish` also for empty keep-alive messages
+(OPC 10000-4, 5.14.1.2): they prove that the subscription lives.
 
 Every exception of asyncua becomes one of drivers.errors here (`translated`).
 """

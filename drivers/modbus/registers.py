@@ -4,16 +4,16 @@ Pure: bytes in, readings out. No input, no output, no clock. Words are the proto
 first (Modbus Application Protocol V1.1b3, 4.2); the order inside longer values is the device's own affair.
 """
 
-import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 
-from drivers.errors import ConfigurationError, LocalProtocolError
-from drivers.profile import Limits, ModbusRegister
+from drivers.errors import LocalProtocolError
+from drivers.modbus.profile import ModbusRegister
 from drivers.reading import Reading, Reason
-from drivers.units import Unit, factor
+from drivers.units import Unit
+from drivers.values import judge, unit_factor
 
 _FORMATS: dict[str, struct.Struct] = {
     "u16": struct.Struct(">H"),
@@ -118,14 +118,6 @@ def decoder(register: ModbusRegister, unit: Unit) -> Decoder:
     )
 
 
-def unit_factor(source: Unit, target: Unit) -> float:
-    """Factor between units, or ConfigurationError when they measure different things."""
-    try:
-        return float(factor(source, target))
-    except ValueError as error:
-        raise ConfigurationError(f"{error}: correct the unit of the profile or of the point") from error
-
-
 def decode(decoder: Decoder, data: bytes, offset: int, timestamp: float) -> Reading:
     """The reading whose bytes start at `offset` of `data` as it came off the wire."""
     raw = data[offset : offset + decoder.size]
@@ -147,15 +139,6 @@ def _state(decoder: Decoder, code: int, timestamp: float) -> Reading:
     if state is None:
         return Reading.bad(Reason.OUT_OF_RANGE, decoder.unit, timestamp)
     return Reading.good(float(state), decoder.unit, timestamp)
-
-
-def judge(value: float, limits: Limits, unit: Unit, factor: float, timestamp: float) -> Reading:
-    """A reading of `value` (in the register's unit) if it is a number within the register's limits."""
-    if not math.isfinite(value):
-        return Reading.bad(Reason.NOT_A_NUMBER, unit, timestamp)
-    if (limits.low is not None and value < limits.low) or (limits.high is not None and value > limits.high):
-        return Reading.bad(Reason.OUT_OF_RANGE, unit, timestamp)
-    return Reading.good(value * factor, unit, timestamp)
 
 
 def encode(register: ModbusRegister, value: float) -> tuple[int, ...]:

@@ -21,11 +21,13 @@ from drivers.errors import (
     RemoteProtocolError,
     TransportError,
 )
-from drivers.modbus_line import Line, Request
-from drivers.profile import ModbusOptions, ModbusProfile, ModbusRegister
+from drivers.modbus.line import Line, Request
+from drivers.modbus.profile import ModbusOptions, ModbusProfile, ModbusRegister
+from drivers.modbus.registers import Decoder, Span, covers, decode, decoder, encode, plan, span
 from drivers.reading import Reading, Reason
-from drivers.registers import Decoder, Span, covers, decode, decoder, encode, plan, span, unit_factor
-from drivers.settings import ModbusRtuBus, ModbusTcpBus
+from drivers.settings import DeviceSetting, ModbusRtuBus, ModbusTcpBus
+from drivers.traffic import Tap
+from drivers.values import unit_factor
 
 _TEMPORARY_CODES = frozenset({5, 6})  # acknowledge, busy: asking for less would not help (V1.1b3, 7)
 
@@ -108,24 +110,26 @@ class _Device:
 class ModbusDriver:
     """All devices of one bus, serial or TCP. Readings bear the time of receipt: Unix seconds from `now`."""
 
-    def __init__(
-        self,
-        bus: ModbusRtuBus | ModbusTcpBus,
-        devices: Mapping[str, tuple[int | None, ModbusProfile]],
-        now: Callable[[], float],
-    ) -> None:
-        highest = 247 if isinstance(bus, ModbusRtuBus) else 255
-        lowest = 1 if isinstance(bus, ModbusRtuBus) else 0  # serial 0 is the broadcast, which nobody answers
-        for name, (unit, _) in devices.items():
-            if unit is None or not lowest <= unit <= highest:
-                raise ConfigurationError(f"device {name}: unit_id {unit} must be {lowest} to {highest}")
-        self._devices = {
-            name: _Device(name, unit, profile, profile.modbus.merge_holes)
-            for name, (unit, profile) in devices.items()
-            if unit is not None
-        }
+    def __init__(self, bus: ModbusRtuBus | ModbusTcpBus, now: Callable[[], float], tap: Tap) -> None:
+        self._bus = bus
+        self._devices: dict[str, _Device] = {}
         self._line = Line(bus)
         self._now = now
+        self._tap = tap
+
+    def adopt(self, device: DeviceSetting) -> None:
+        """Serve a device; its requests are planned anew."""
+        serial = isinstance(self._bus, ModbusRtuBus) or self._bus.framing == "rtu"
+        lowest, highest = (1, 247) if serial else (0, 255)  # serial 0 is the broadcast, which nobody answers
+        unit = device.unit_id
+        if unit is None or not lowest <= unit <= highest:
+            raise ConfigurationError(f"device {device.id}: unit_id {unit} must be {lowest} to {highest}")
+        profile = device.expect(ModbusProfile)
+        self._devices[device.id] = _Device(device.id, unit, profile, profile.modbus.merge_holes)
+
+    def dismiss(self, device: str) -> None:
+        """Serve it no longer."""
+        self._devices.pop(device, None)
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(DriverError):  # the next request tries again and reports

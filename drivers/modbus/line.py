@@ -36,7 +36,7 @@ from drivers.errors import (
     NoAnswerError,
     RemoteProtocolError,
 )
-from drivers.registers import Span
+from drivers.modbus.registers import Span
 from drivers.settings import ModbusRtuBus, ModbusTcpBus
 
 Client = AsyncModbusSerialClient | AsyncModbusTcpClient

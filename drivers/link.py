@@ -1,0 +1,240 @@
+"""Bytes to and from a line: a tty, a TCP connection, or one inside TLS. Knows no protocol.
+
+One owner at a time, who opens it, sends, and takes what comes in; nothing is thrown away unseen (`drain`
+gives it). Errors of the operating system become drivers.errors here.
+"""
+
+import asyncio
+import contextlib
+import os
+import ssl
+import termios
+from typing import Protocol
+
+import serial
+
+from drivers.errors import ClosedError, ConfigurationError, NoAnswerError
+from drivers.settings import Endpoint, SerialPort, TcpHost, Tls
+
+
+class _Pipe(Protocol):
+    def write(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class Link:
+    """A line that is opened on demand and opened anew after it was lost.
+
+    `heard` is the loop's time of the last byte that came in. Raises ClosedError when the line is not there,
+    NoAnswerError when nothing came in time, ConfigurationError when it can never work.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._pipe: _Pipe | None = None
+        self._received = bytearray()
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost = ""
+        self.heard = 0.0
+
+    @property
+    def name(self) -> str:
+        """What a technician calls this line."""
+        end = self._endpoint
+        return end.port if isinstance(end, SerialPort) else f"{end.host}:{end.port}"
+
+    @property
+    def is_open(self) -> bool:
+        """True while bytes can be sent."""
+        return self._pipe is not None
+
+    async def open(self, timeout_s: float) -> None:
+        """Open the line if it is not open."""
+        if self._pipe is not None:
+            return
+        self._received.clear()
+        self._lost = ""
+        end = self._endpoint
+        self._pipe = (
+            self._open_tty(end) if isinstance(end, SerialPort) else await self._connect(end, timeout_s)
+        )
+
+    def close(self) -> None:
+        """Close the line; what was received and not taken is gone."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
+        self._received.clear()
+        self._wake()
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the line; they leave in order, and soon."""
+        if self._pipe is None:
+            raise self._gone()
+        self._pipe.write(data)
+
+    def drain(self) -> bytes:
+        """What has come in and was not taken."""
+        data = bytes(self._received)
+        self._received.clear()
+        return data
+
+    async def receive(self, deadline: float) -> bytes:
+        """The next bytes to come in, as many as are there; `deadline` is the loop's time."""
+        if not self._received:
+            await self._wait(deadline)
+        if not self._received:
+            raise self._gone()
+        return self.drain()
+
+    async def _wait(self, deadline: float) -> None:
+        if self._pipe is None:
+            raise self._gone()
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = loop.call_at(deadline, self._expire, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _expire(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_exception(NoAnswerError(f"{self.name}: no answer in time"))
+
+    def take(self, data: bytes) -> None:
+        """Bytes came in (the pipe's call)."""
+        self.heard = asyncio.get_running_loop().time()
+        self._received += data
+        self._wake()
+
+    def lost(self, pipe: "_Pipe", why: str) -> None:
+        """The line went away by itself (the pipe's call)."""
+        if pipe is self._pipe:
+            self._pipe = None
+            self._lost = why
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _gone(self) -> ClosedError:
+        return ClosedError(f"{self.name}: {self._lost or 'not open'}")
+
+    async def _connect(self, host: TcpHost, timeout_s: float) -> _Pipe:
+        loop = asyncio.get_running_loop()
+        context = None if host.tls is None else tls_context(host.tls)
+        name = (host.tls.server_name or host.host) if host.tls else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                _, pipe = await loop.create_connection(
+                    lambda: _Socket(self), host.host, host.port, ssl=context, server_hostname=name
+                )
+        except TimeoutError as error:
+            raise ClosedError(f"{self.name}: no connection in time") from error
+        except ssl.SSLError as error:
+            raise ClosedError(f"{self.name}: TLS refused ({error.reason or error})") from error
+        except OSError as error:
+            raise ClosedError(f"{self.name}: cannot be opened ({error.strerror or error})") from error
+        if pipe.ended:
+            raise ClosedError(f"{self.name}: connection closed by the device")
+        return pipe
+
+    def _open_tty(self, port: SerialPort) -> _Pipe:
+        try:
+            return _Tty(port, self)
+        except serial.SerialException as error:
+            raise ClosedError(f"{self.name}: cannot be opened ({error})") from error
+        except (ValueError, termios.error, OSError) as error:
+            raise ConfigurationError(f"{self.name}: refuses these line settings ({error})") from error
+
+
+class _Socket(asyncio.Protocol):
+    """One connection, from its beginning to its end; what it says after its end concerns nobody."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._transport: asyncio.Transport | None = None
+        self.ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if not self.ended:
+            self._link.take(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended:
+            self.ended = True
+            self._link.lost(self, f"connection lost ({exc})" if exc else "connection closed by the device")
+
+    def write(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """At once: what is still to be sent is of no use any more."""
+        self.ended = True
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class _Tty:
+    """An open tty whose bytes go to `link`."""
+
+    def __init__(self, port: SerialPort, link: Link) -> None:
+        self._link = link
+        self._serial = serial.Serial(
+            port.port, port.baud, parity=port.parity, stopbits=port.stop_bits, timeout=0, exclusive=True
+        )
+        self._descriptor: int = self._serial.fileno()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
+
+    def write(self, data: bytes) -> None:
+        """Frames are far shorter than a tty's buffer: what it does not take at once, it will never take."""
+        try:
+            sent = os.write(self._descriptor, data)
+        except OSError as error:
+            self._fail(error)
+            raise ClosedError(f"{self._link.name}: {error.strerror}") from error
+        if sent < len(data):
+            raise ClosedError(f"{self._link.name}: the line does not take what is sent")
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._descriptor, 4096)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(error)
+            return
+        if data:
+            self._link.take(data)
+        else:
+            self._fail(OSError("the line was taken away"))
+
+    def _fail(self, error: OSError) -> None:
+        self.close()
+        self._link.lost(self, f"connection lost ({error.strerror or error})")
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        with contextlib.suppress(OSError, serial.SerialException):
+            self._serial.close()
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 or newer that believes `tls.ca` only; ConfigurationError when a file cannot be used."""
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_verify_locations(cafile=str(tls.ca))
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"{tls.ca}: certificate or key cannot be used ({error})") from error
+    return context

@@ -1,0 +1,140 @@
+"""The profile of a Modbus device: its registers, where they live and what they mean.
+
+`address` is always the address on the wire (counted from 0); `documented` is what the maker's table prints.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.profile_base import FailSafe, Header, Register, Strict, WriteRules, unknown_registers
+from drivers.units import Unit
+
+WIDTH: dict[str, int] = {
+    "bool": 1,
+    "u16": 1,
+    "i16": 1,
+    "u32": 2,
+    "i32": 2,
+    "f32": 2,
+    "u64": 4,
+    "i64": 4,
+    "bcd16": 1,
+    "bcd32": 2,
+}
+"""Registers of 16 bits (for a `bool`: coils) that a value of each type occupies."""
+
+_COILS = frozenset({1, 2})
+
+
+class ModbusWrite(WriteRules):
+    """Permission to write: a range in the register's unit, or the codes of a coded output by state."""
+
+    function: Literal[5, 6, 16] = 6
+    low: float | None = None
+    high: float | None = None
+    states: dict[int, Annotated[int, Field(ge=0, le=0xFFFF)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.function == 5:
+            if self.states or self.low is not None or self.high is not None:
+                raise ValueError("a coil (function 5) is written as 0 or 1: it takes no states, low or high")
+            return self
+        if self.states and (self.low is not None or self.high is not None):
+            raise ValueError("give either states or low and high, not both")
+        if not self.states and (self.low is None or self.high is None or self.low >= self.high):
+            raise ValueError("a writable register needs low below high, or states")
+        if len(set(self.states.values())) != len(self.states):
+            raise ValueError("two states share one code: a code read back could not be told apart")
+        return self
+
+
+class ModbusRegister(Register):
+    """One value of a Modbus device: value = raw * scale + offset, in `unit`.
+
+    `sentinels` are raw bit patterns as unsigned numbers of the value's width (after word order), so that
+    0x8000 marks an i16 as well. `bit` takes one bit (0 is the lowest) of a u16 as a state.
+    """
+
+    function: Literal[1, 2, 3, 4]
+    address: Annotated[int, Field(ge=0, le=0xFFFF)]
+    documented: str
+    type: Literal["bool", "u16", "i16", "u32", "i32", "f32", "u64", "i64", "bcd16", "bcd32"]
+    order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: Unit
+    bit: Annotated[int, Field(ge=0, le=15)] | None = None
+    sentinels: frozenset[Annotated[int, Field(ge=0)]] = frozenset()
+    write: ModbusWrite | None = None
+
+    @property
+    def width(self) -> int:
+        """Registers of 16 bits on the wire."""
+        return WIDTH[self.type]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [text for broken, text in (*self._rules(), *self._write_rules()) if broken]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _rules(self) -> Iterable[tuple[bool, str]]:
+        bit, coil = self.bit is not None, self.function in _COILS
+        coded = self.write is not None and bool(self.write.states)
+        plain = self.scale == 1.0 and self.offset == 0.0
+        state = bit or coded or coil
+        yield self.scale == 0.0, "scale must not be 0"
+        yield self.address + self.width > 0x10000, "the value reaches beyond address 65535"
+        yield any(mark >> (16 * self.width) for mark in self.sentinels), "a sentinel is wider than the type"
+        yield coil != (self.type == "bool"), 'functions 1 and 2 go with type = "bool", and only they'
+        yield state and self.unit is not Unit.STATE, 'a bit, a coil or a coded output needs unit = "state"'
+        yield (bit or coded) and self.type != "u16", 'a bit or a coded output needs type = "u16"'
+        yield state and not plain, "a bit, a coil or a coded output takes no scale or offset"
+
+    def _write_rules(self) -> Iterable[tuple[bool, str]]:
+        write = self.write
+        if write is None:
+            return
+        yield self.bit is not None, "a single bit cannot be written: describe the whole word with states"
+        yield self.function in {2, 4}, "inputs (functions 2 and 4) cannot be written"
+        yield (self.function == 1) != (write.function == 5), "coils are written by function 5, and only they"
+        yield (
+            write.function == 6 and self.width > 1,
+            "function 6 writes one register only: use write.function = 16",
+        )
+
+
+class ModbusOptions(Strict):
+    """What the device bears: registers per request, pauses, unused registers read through, connections.
+
+    `gap_s` is the pause between two requests to this device; `turnaround_s` the time it takes to begin its
+    answer (for the line's time budget); `connections` how many it allows over TCP, None when nobody says.
+    """
+
+    max_registers: Annotated[int, Field(ge=1, le=125)] = 125  # 125 is the protocol's limit for functions 3, 4
+    gap_s: Annotated[float, Field(ge=0, le=10)] = 0.0
+    turnaround_s: Annotated[float, Field(ge=0, le=10)] = 0.01  # 5 to 50 ms are seen on RS-485
+    merge_holes: Annotated[int, Field(ge=0, le=124)] = 16
+    retries: Literal[0, 1] = 0
+    connections: Annotated[int, Field(ge=1, le=64)] | None = None
+
+
+class ModbusProfile(Strict):
+    """A device that speaks Modbus."""
+
+    profile: Header
+    modbus: ModbusOptions = ModbusOptions()
+    registers: Annotated[dict[str, ModbusRegister], Field(min_length=1)]
+    fail_safe: tuple[FailSafe, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        wide = [n for n, r in self.registers.items() if r.width > self.modbus.max_registers]
+        if wide:
+            raise ValueError(f"modbus.max_registers is too small to read {', '.join(wide)} in one request")
+        unknown_registers(self.fail_safe, self.registers)
+        return self

@@ -1,0 +1,49 @@
+"""The profile of a device behind an OPC UA server: its variables, in a namespace given by its URI."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.profile_base import FailSafe, Header, Register, Strict, WriteRange, unknown_registers
+from drivers.units import Unit
+
+
+class OpcUaRegister(Register):
+    """One variable of a server: string `identifier` in the profile's namespace, `type` of the value."""
+
+    identifier: str
+    type: Literal["Boolean", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double"]
+    unit: Unit
+    scale: Annotated[float, Field(ge=1e-12)] = 1.0
+    write: WriteRange | None = None
+
+    @model_validator(mode="after")
+    def _boolean_is_state(self) -> Self:
+        if self.type == "Boolean" and (self.unit is not Unit.STATE or self.scale != 1.0):
+            raise ValueError('a Boolean needs unit = "state" and no scale')
+        return self
+
+
+class OpcUaOptions(Strict):
+    """Namespace by URI (its index may change) and what the server's time stamps mean.
+
+    `stamps = "scan"`: the source stamps every scan, an old stamp is an old value. `stamps = "change"`: the
+    source stamps only changes; a value is then as fresh as the subscription's last sign of life.
+    """
+
+    namespace: str
+    stamps: Literal["scan", "change"] = "scan"
+
+
+class OpcUaProfile(Strict):
+    """A device behind an OPC UA server."""
+
+    profile: Header
+    opcua: OpcUaOptions
+    registers: Annotated[dict[str, OpcUaRegister], Field(min_length=1)]
+    fail_safe: tuple[FailSafe, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        unknown_registers(self.fail_safe, self.registers)
+        return self

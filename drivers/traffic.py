@@ -1,0 +1,33 @@
+"""What passes on a bus, frame by frame, for statistics and for the technician's monitor. Pure data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a frame, or its absence, was."""
+
+    REQUEST = "request"
+    ANSWER = "answer"  # the one awaited, well formed
+    REFUSED = "refused"  # well formed, and says that the device cannot or will not
+    SILENCE = "silence"  # nothing, or not all of it, in time
+    CHECKSUM = "checksum"  # spoilt on the line
+    MALFORMED = "malformed"  # the protocol forbids it
+    FOREIGN = "foreign"  # well formed, of another device or to another request
+    RETRY = "retry"  # a request sent once more; `data` is empty, the request follows
+    LOST = "lost"  # the connection went away
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """One frame on the line, of `device` (its id; "" for nobody on this bus). `at`: the loop's time in s."""
+
+    device: str
+    verdict: Verdict
+    data: bytes
+    at: float
+
+
+Tap = Callable[[Traffic], None]
+"""Told of every frame, in order; must return at once and raise nothing."""
