@@ -100,7 +100,7 @@ class ModbusRegister(Register):
         if write is None:
             return
         yield self.bit is not None, "a single bit cannot be written: describe the whole word with states"
-        yield self.function in {2, 4}, "inputs (functions 2 and 4) cannot be written"
+        yield self.function in {2, 4}, f"an input (function {self.function}) cannot be written"
         yield (self.function == 1) != (write.function == 5), "coils are written by function 5, and only they"
         yield (
             write.function == 6 and self.width > 1,
