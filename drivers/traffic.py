@@ -1,6 +1,6 @@
 """What passes on a bus, frame by frame, for statistics and for the technician's monitor. Pure data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +27,14 @@ class Traffic:
     verdict: Verdict
     data: bytes
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a frame says, as facts a catalogue makes a sentence of: its key there, and the values it names."""
+
+    key: str
+    values: Mapping[str, str | int]
 
 
 Tap = Callable[[Traffic], None]
