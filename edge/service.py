@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgpack
 
-from drivers import Bus, DeviceSetting, Driver, open_driver
+from drivers import Bus, DeviceSetting, Driver, Tap, open_driver
 from edge import compliance, status
-from edge.acquisition import BusWorker, PolledDevice
+from edge.acquisition import BusWorker, Listeners, PolledDevice
 from edge.assembly import age_limits, bus_setting, device_setting
 from edge.check import Loaded, load
 from edge.clock import Clock, SystemClock
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 FAREWELL_S = 3.0  # real seconds
 
-OpenDriver = Callable[[Bus, Sequence[DeviceSetting], Callable[[], float]], Driver]
+OpenDriver = Callable[[Bus, Sequence[DeviceSetting], Callable[[], float], Tap], Driver]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,8 @@ class _Service:
 
     def _worker(self, bus_id: str, setting: Bus, opener: OpenDriver) -> BusWorker:
         fitted = [each for each in self._loaded.devices if each.setting.bus == bus_id]
-        driver = opener(setting, [device_setting(each) for each in fitted], lambda: self._clock.now().wall)
+        traffic, settings = Listeners(), [device_setting(each) for each in fitted]
+        driver = opener(setting, settings, lambda: self._clock.now().wall, traffic)
         due = self._clock.now().monotonic
         devices = [
             PolledDevice(each.setting.id, each.inputs, each.setting.period_s, due)
@@ -230,7 +231,7 @@ class _Service:
             if each.inputs
         ]
         outputs = {point.name: point for each in fitted for point in each.outputs}
-        return BusWorker(bus_id, driver, devices, outputs, self._inbox, self._clock)
+        return BusWorker(bus_id, driver, devices, outputs, self._inbox, self._clock, traffic)
 
     def _cycle(self, workers: list[BusWorker], minds: Minds) -> Cycle:
         devices = [device for worker in workers for device in worker.devices]

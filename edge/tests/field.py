@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from drivers import Bus, DeviceSetting, NoAnswerError, Point, Reading, Reason
+from drivers import Bus, DeviceSetting, NoAnswerError, Point, Reading, Reason, Tap
 
 
 class Field:
@@ -19,7 +19,9 @@ class Field:
         self.on_write: Callable[[Point], None] = lambda _point: None  # called while a write is under way
         self.deaf = False  # each bus overhears its first cancellation, as wait_for of Python 3.11 may
 
-    def open(self, bus: Bus, devices: Sequence[DeviceSetting], now: Callable[[], float]) -> "FieldDriver":
+    def open(
+        self, bus: Bus, devices: Sequence[DeviceSetting], now: Callable[[], float], tap: Tap
+    ) -> "FieldDriver":
         """An opener as `serve` wants it."""
         return FieldDriver(self, now)
 

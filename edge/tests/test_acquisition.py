@@ -28,7 +28,7 @@ class Bus:
             PolledDevice(name, (Point(point, name, "flow", Unit.CUBIC_METRE_PER_HOUR),), 2.0)
             for name, point in READ.items()
         ]
-        driver = self.field.open(None, [], lambda: self.clock.now().wall)  # type: ignore[arg-type] # no bus here
+        driver = self.field.open(None, [], lambda: self.clock.now().wall, print)  # type: ignore[arg-type] # no bus here
         self.worker = BusWorker("line", driver, self.devices, {VALVE.name: VALVE}, self.inbox, self.clock)
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -1,21 +1,27 @@
 """One task per bus: reads the devices that are due, writes what the cycle wants, keeps silent devices apart.
 
-Order on a bus: writes first, then the device most overdue. A failed read puts BAD readings, never silence.
+Order on a bus: writes first, then a technician's errand, then the device most overdue. A failed read puts BAD
+readings, never silence.
 A device that does not answer is probed with growing pauses (doubling from its period up to `PROBE_LIMIT_S`),
 so that it costs only itself. Periods and pauses are in the clock's seconds, I/O time limits in real ones.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from drivers import DeviceError, Driver, DriverError, Point, ProtocolError, Reading, Reason
+from drivers import DeviceError, Driver, DriverError, Point, ProtocolError, Reading, Reason, Tap
+from edge.acquisition.errands import Errands, Job
+from edge.acquisition.listeners import Listeners
 from edge.clock import Clock
 from edge.image import Inbox
 from edge.records import Command, Event
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PROBE_LIMIT_S = 60.0  # a returned device is seen within a minute; OpenEMS waits up to five
 LOST_AFTER = 3  # failed reads in a row until a device counts as lost
@@ -53,7 +59,10 @@ class PolledDevice:
 
 @dataclass(slots=True)
 class BusWorker:
-    """Serves one bus through one driver. `outputs` maps the names of writable points of this bus."""
+    """Serves one bus through one driver. `outputs` maps the names of writable points of this bus.
+
+    `traffic` is the tap that the driver was opened with.
+    """
 
     id: str
     driver: Driver
@@ -61,15 +70,32 @@ class BusWorker:
     outputs: dict[str, Point]
     inbox: Inbox
     clock: Clock
+    traffic: Listeners = field(default_factory=Listeners)
     events: list[Event] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)  # points whose last write was not accepted
     _wanted: dict[str, Command] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _errands: Errands = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._errands = Errands(self._wake.set)
 
     def submit(self, command: Command) -> None:
         """Want a value written; the newest command for a point replaces an older one not yet written."""
         self._wanted[command.point] = command
         self._wake.set()
+
+    async def errand(self, job: Job[T]) -> T:
+        """Run a technician's job on the driver in its turn of the queue, and return what it returns.
+
+        What the job raises is raised here. Cancelling the caller removes a job whose turn has not come. The
+        job should be ONE exchange: everybody else on the bus waits for it.
+        """
+        return await self._errands.ask(job)
+
+    def listen(self, tap: Tap) -> Callable[[], None]:
+        """Tell `tap` of every frame on this bus; what is returned ends that."""
+        return self.traffic.add(tap)
 
     def drain_events(self) -> tuple[Event, ...]:
         """What happened on this bus since the last call."""
@@ -79,16 +105,25 @@ class BusWorker:
 
     async def run(self) -> None:
         """Serve the bus until cancelled."""
-        async with self.driver:
-            while True:
-                self._wake.clear()  # before the writes: a command that comes during them must not wait
-                await self._write_wanted()
-                device = min(self.devices, key=lambda each: each.due, default=None)
-                now = self.clock.now().monotonic
-                if device is not None and device.due <= now:
-                    await self._read(device)
-                else:
-                    await self._idle(device.due if device is not None else now + 1.0)
+        try:
+            async with self.driver:
+                while True:
+                    self._wake.clear()  # before the writes: a command that comes during them must not wait
+                    await self._write_wanted()
+                    if self._errands.waiting:
+                        await self._errands.run_next(self.driver)
+                    await self._read_or_idle()
+        finally:
+            self._errands.close()
+
+    async def _read_or_idle(self) -> None:
+        """Read the device most overdue; where none is due, wait."""
+        device = min(self.devices, key=lambda each: each.due, default=None)
+        now = self.clock.now().monotonic
+        if device is not None and device.due <= now:
+            await self._read(device)
+        else:
+            await self._idle(device.due if device is not None else now + 1.0)
 
     async def _idle(self, until: float) -> None:
         """Wait for the next due time or for a command, whichever is first."""
