@@ -1,6 +1,6 @@
 """The face of the drivers: all that the service may import of them."""
 
-from drivers.driver import Driver, Point
+from drivers.driver import Browsable, Driver, Point
 from drivers.errors import (
     ClosedError,
     ConfigurationError,
@@ -12,6 +12,7 @@ from drivers.errors import (
     RemoteProtocolError,
     TransportError,
 )
+from drivers.node import Node
 from drivers.opening import open_driver
 from drivers.profile import Profile, load_profile
 from drivers.profile_base import FailSafe
@@ -34,6 +35,7 @@ from drivers.traffic import Tap, Traffic, Verdict
 from drivers.units import Unit, convert
 
 __all__ = [
+    "Browsable",
     "Bus",
     "Cjt188Bus",
     "ClosedError",
@@ -50,6 +52,7 @@ __all__ = [
     "ModbusRtuBus",
     "ModbusTcpBus",
     "NoAnswerError",
+    "Node",
     "OpcUaBus",
     "Point",
     "Profile",

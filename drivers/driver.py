@@ -1,10 +1,11 @@
 """The seam behind which every protocol stands: one driver serves one bus, and starts no tasks of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
+from drivers.node import Node
 from drivers.reading import Reading
 from drivers.settings import DeviceSetting
 from drivers.units import Unit
@@ -51,3 +52,15 @@ class Driver(Protocol):
 
     def dismiss(self, device: str) -> None:
         """Serve that device no longer; an id nobody knows is no error."""
+
+
+@runtime_checkable
+class Browsable(Protocol):
+    """A driver whose server can be asked what it has (OPC UA)."""
+
+    def browse(self, node: str | None = None, depth: int = 1, limit: int = 1000) -> AsyncIterator[Node]:
+        """The nodes below `node` ("ns=3;s=...", "nsu=<uri>;s=..."; None: the Objects folder), parents first.
+
+        `depth` levels deep, `limit` nodes at most. Uses the driver's connection; needs no devices. Close the
+        iterator if you leave it early (`contextlib.aclosing`). DriverError when the server is silent.
+        """
