@@ -15,9 +15,12 @@ our own simulated device."""
 
 
 class Strict(BaseModel):
-    """Frozen, and strict about keys: what nobody reads is refused."""
+    """Frozen, and strict about keys: what nobody reads is refused.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    The text under a field is its description in the JSON Schema, which editors show while one types.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Text(Strict):
@@ -31,18 +34,25 @@ class Header(Strict):
     """Who made the device and how far its map may be believed."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    """The file's name without .toml; a site's device names it as `profile`."""
     maker: str
     model: str
     protocol: Literal["modbus", "opcua", "mbus", "cjt188", "memory"]
-    source: str
+    """Which kind of bus the device stands on; a table of the same name holds the options of the protocol."""
+    source: Annotated[str, Field(min_length=1)]
+    """The document or the field use that the map was taken from, so that another can look it up."""
     confidence: Confidence
+    """How far the map may be believed: the maker's own document (vendor), seen working in the field (field),
+    a third party's list (listed), assumed, or our own simulated device (own)."""
 
 
 class Limits(Strict):
     """Inclusive limits in the register's unit; None is no limit."""
 
     low: float | None = None
+    """The lowest value the device can mean, in the register's unit: a lower one is BAD."""
     high: float | None = None
+    """The highest value the device can mean, in the register's unit: a higher one is BAD."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -59,6 +69,7 @@ class Totaliser(Strict):
     """
 
     rolls_over: Annotated[Decimal, Field(gt=0)] | None = None
+    """The first number the register cannot show, in its unit: 100000000 for eight digits."""
 
 
 class Register(Limits):
@@ -68,8 +79,11 @@ class Register(Limits):
     """
 
     refresh_s: Annotated[float, Field(gt=0)] | None = None
+    """How often the device itself renews the value, s; asking more often brings nothing, costs batteries."""
     total: Totaliser | None = None
+    """Marks a register that only counts up: `total = {}`, or with the number at which it rolls over."""
     confidence: Confidence | None = None
+    """Where this one register is known worse or better than the map as a whole."""
 
 
 class WriteRules(Strict):
@@ -80,15 +94,20 @@ class WriteRules(Strict):
     """
 
     interval_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """No sooner after the last write, s."""
     per_day: Annotated[int, Field(ge=1)] | None = None
+    """Writes a day that the device's non-volatile memory bears; leave out for values that are volatile."""
     read_back: bool = True
+    """The register can be read and shows what was written; false for commands that clear themselves."""
 
 
 class WriteRange(WriteRules):
     """Permission to write, with an inclusive range in the register's unit."""
 
     low: float
+    """The lowest value that may be written, in the register's unit."""
     high: float
+    """The highest value that may be written, in the register's unit."""
 
 
 class FailSafe(Strict):
@@ -99,10 +118,15 @@ class FailSafe(Strict):
     """
 
     register_: Annotated[str, Field(alias="register")]
+    """Name of a register of this profile."""
     one_of: tuple[float, ...] = ()
+    """Values it may hold."""
     low: float | None = None
+    """The lowest value it may hold, in the register's unit."""
     high: float | None = None
+    """The highest value it may hold, in the register's unit."""
     why: Text
+    """What a wrong value would do, in a sentence for the technician."""
 
     @model_validator(mode="after")
     def _expects(self) -> Self:

@@ -1,7 +1,7 @@
 """The closed set of units, and exact conversion between those of one dimension. Pure.
 
 Factors to the base unit of each dimension are exact fractions, so that a round trip returns what went in.
-Sources: SI brochure (bar, l, h, J); 1 cal_IT = 4.1868 J (ISO 31-4), hence 1 Gcal = 4.1868 GJ.
+Sources: SI brochure (bar, l, min, h, d, J); 1 cal_IT = 4.1868 J (ISO 31-4), hence 1 Gcal = 4.1868 GJ.
 """
 
 from enum import StrEnum
@@ -9,7 +9,10 @@ from fractions import Fraction
 
 
 class Unit(StrEnum):
-    """Units a register, a point or a reading can have. `STATE` is an enumeration or a bit, `ONE` a ratio."""
+    """Units a register, a point or a reading can have. `STATE` is an enumeration or a bit, `ONE` a ratio.
+
+    A shaft's revolutions (rpm) and a supply's frequency (Hz) do not convert into each other: motors have poles.
+    """
 
     CELSIUS = "degC"
     KELVIN_DIFFERENCE = "K"
@@ -24,17 +27,27 @@ class Unit(StrEnum):
     WATT = "W"
     KILOWATT = "kW"
     MEGAWATT = "MW"
+    GIGAJOULE_PER_HOUR = "GJ/h"
     KILOWATT_HOUR = "kWh"
     MEGAWATT_HOUR = "MWh"
     MEGAJOULE = "MJ"
     GIGAJOULE = "GJ"
     GIGACALORIE = "Gcal"
     METRE = "m"
+    MILLIMETRE = "mm"
+    METRE_PER_SECOND = "m/s"
     PERCENT = "%"
     HERTZ = "Hz"
+    REVOLUTION_PER_MINUTE = "rpm"
     AMPERE = "A"
+    VOLT = "V"
+    DEGREE = "deg"
     SECOND = "s"
+    MINUTE = "min"
     HOUR = "h"
+    DAY = "d"
+    KELVIN_PER_HOUR = "K/h"
+    PER_HOUR = "1/h"
     STATE = "state"
     ONE = "1"
 
@@ -47,7 +60,12 @@ _DIMENSIONS: tuple[dict[Unit, Fraction], ...] = (
         Unit.LITRE_PER_SECOND: Fraction(36, 10),
     },
     {Unit.CUBIC_METRE: Fraction(1), Unit.LITRE: Fraction(1, 1000)},
-    {Unit.KILOWATT: Fraction(1), Unit.WATT: Fraction(1, 1000), Unit.MEGAWATT: Fraction(1000)},
+    {
+        Unit.KILOWATT: Fraction(1),
+        Unit.WATT: Fraction(1, 1000),
+        Unit.MEGAWATT: Fraction(1000),
+        Unit.GIGAJOULE_PER_HOUR: Fraction(10000, 36),
+    },
     {
         Unit.KILOWATT_HOUR: Fraction(1),
         Unit.MEGAWATT_HOUR: Fraction(1000),
@@ -56,7 +74,13 @@ _DIMENSIONS: tuple[dict[Unit, Fraction], ...] = (
         Unit.GIGACALORIE: Fraction(10000, 36) * Fraction(41868, 10000),
     },
     {Unit.PERCENT: Fraction(1), Unit.ONE: Fraction(100)},
-    {Unit.SECOND: Fraction(1), Unit.HOUR: Fraction(3600)},
+    {Unit.METRE: Fraction(1), Unit.MILLIMETRE: Fraction(1, 1000)},
+    {
+        Unit.SECOND: Fraction(1),
+        Unit.MINUTE: Fraction(60),
+        Unit.HOUR: Fraction(3600),
+        Unit.DAY: Fraction(86400),
+    },
 )
 
 

@@ -32,9 +32,13 @@ class ModbusWrite(WriteRules):
     """Permission to write: a range in the register's unit, or the codes of a coded output by state."""
 
     function: Literal[5, 6, 16] = 6
+    """5 writes a coil, 6 one register, 16 several (values of 32 and 64 bits)."""
     low: float | None = None
+    """The lowest value that may be written, in the register's unit."""
     high: float | None = None
+    """The highest value that may be written, in the register's unit."""
     states: dict[int, Annotated[int, Field(ge=0, le=0xFFFF)]] = Field(default_factory=dict)
+    """The code on the wire of each state: { 0 = 0x043C, 1 = 0x047C }; any other code read is BAD."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -59,16 +63,27 @@ class ModbusRegister(Register):
     """
 
     function: Literal[1, 2, 3, 4]
+    """1 reads coils, 2 discrete inputs, 3 holding registers, 4 input registers."""
     address: Annotated[int, Field(ge=0, le=0xFFFF)]
+    """The address on the wire, counted from 0: for maps that count from 1, one less than documented."""
     documented: str
+    """What the maker's table prints for it."""
     type: Literal["bool", "u16", "i16", "u32", "i32", "f32", "u64", "i64", "bcd16", "bcd32"]
+    """How the raw number is written: bool (coils, inputs), unsigned, signed, float, binary-coded decimal."""
     order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
+    """Order of the bytes of a value, highest A: ABCD is high word first, CDAB low word first."""
     scale: float = 1.0
+    """value = raw * scale + offset, in `unit`."""
     offset: float = 0.0
+    """value = raw * scale + offset, in `unit`."""
     unit: Unit
+    """The unit of the value; "state" for codes, bits and coils, "1" for bare numbers."""
     bit: Annotated[int, Field(ge=0, le=15)] | None = None
+    """One bit of a u16, the lowest is 0; the value is then 0 or 1."""
     sentinels: frozenset[Annotated[int, Field(ge=0)]] = frozenset()
+    """Raw patterns that mean "no value", as unsigned numbers of the value's width after word order."""
     write: ModbusWrite | None = None
+    """Permission to write it; without this table nobody can."""
 
     @property
     def width(self) -> int:
@@ -116,11 +131,17 @@ class ModbusOptions(Strict):
     """
 
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125  # 125 is the protocol's limit for functions 3, 4
+    """Registers the device gives in one request."""
     gap_s: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Pause between two requests to this device, s."""
     turnaround_s: Annotated[float, Field(ge=0, le=10)] = 0.01  # 5 to 50 ms are seen on RS-485
+    """Time it takes to begin its answer, s; counts in the time budget of a serial line."""
     merge_holes: Annotated[int, Field(ge=0, le=124)] = 16
+    """Unused registers that are read along to save a request; 0 where unused addresses are refused."""
     retries: Literal[0, 1] = 0
+    """1 asks once more after silence: for meters that sleep."""
     connections: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Connections the device allows over TCP; leave out if nobody says."""
 
 
 class ModbusProfile(Strict):
