@@ -1,31 +1,23 @@
-"""Registers to readings and back: word orders, scaling, sentinels, ranges; and which go in one request.
+"""Registers to readings and back: scaling, sentinels, ranges, totals; and which go in one request.
 
-Pure: bytes in, readings out. No input, no output, no clock. Words are the protocol's: 16 bits, high byte
-first (Modbus Application Protocol V1.1b3, 4.2); the order inside longer values is the device's own affair.
+Pure: bytes in, readings out. No input, no output, no clock. Registers (functions 3 and 4) are read by
+`decode` from a byte offset, coils and discrete inputs (1 and 2) by `decode_coil` from a bit position.
 """
 
-import struct
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
+from decimal import Decimal
+from fractions import Fraction
 
-from drivers.errors import LocalProtocolError
+from drivers.errors import ConfigurationError, LocalProtocolError
 from drivers.modbus.profile import ModbusRegister
-from drivers.reading import Reading, Reason
+from drivers.modbus.words import Take, extremes, on_wire, pattern, shortest, taker
+from drivers.reading import Reading, Reason, Total
 from drivers.units import Unit
-from drivers.values import judge, unit_factor
+from drivers.values import EXACT, IDENTITY, Linear, at_least, at_most, fraction, unit_fraction
 
-_FORMATS: dict[str, struct.Struct] = {
-    "u16": struct.Struct(">H"),
-    "i16": struct.Struct(">h"),
-    "u32": struct.Struct(">I"),
-    "i32": struct.Struct(">i"),
-    "f32": struct.Struct(">f"),
-    "u64": struct.Struct(">Q"),
-    "i64": struct.Struct(">q"),
-}
-_LOW_WORD_FIRST = frozenset({"CDAB", "DCBA"})
-_LOW_BYTE_FIRST = frozenset({"BADC", "DCBA"})
+_COIL_ON = 0xFF00
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,89 +74,194 @@ def covers(block: Span, item: Span) -> bool:
     return block.function == item.function and block.start <= item.start and item.end <= block.end
 
 
-def byte_order(order: str, width: int) -> tuple[int, ...]:
-    """Where each byte of the value, highest first, stands on the wire; its own inverse."""
-    words = range(width - 1, -1, -1) if order in _LOW_WORD_FIRST else range(width)
-    pair = (1, 0) if order in _LOW_BYTE_FIRST else (0, 1)
-    return tuple(2 * word + byte for word in words for byte in pair)
+Special = Callable[["Decoder", float, float], Reading]
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """One register made ready for reading many times, delivering in `unit`; `size` is in bytes."""
+    """One register made ready for reading many times, delivering in `unit`; `size` is in bytes.
+
+    value = (raw * num + add) / den in integers, scale, offset and unit all in one: of an integer raw number
+    this is the correctly rounded result. `low` and `high` bound the raw number; `marks` are the sentinels
+    as they stand on the wire; `special` makes the reading of what is more than an integer and a scale.
+    """
 
     register: ModbusRegister
     unit: Unit
     size: int
-    unpack: Callable[[bytes], tuple[float, ...]]
-    reorder: Callable[[bytes], tuple[int, ...]] | None
-    states: Mapping[int, int]
-    factor: float
+    take: Take | None  # None for a coil
+    marks: frozenset[bytes]
+    low: float
+    high: float
+    num: int
+    add: int
+    den: int
+    special: Special | None
 
 
 def decoder(register: ModbusRegister, unit: Unit) -> Decoder:
-    """Prepare `register`; ConfigurationError when its unit cannot be converted to `unit`."""
-    order = byte_order(register.order, register.width)
-    plain = order == tuple(range(2 * register.width))
-    states = {code: state for state, code in register.write.states.items()} if register.write else {}
+    """Prepare `register`; ConfigurationError when it cannot be delivered in `unit`."""
+    kind, coil = register.type, register.type == "bool"
+    line = Linear.of(register.scale, register.offset, register.unit, unit)
+    low, high = (0, 1) if coil else _raw_limits(register)
+    _carried(line, low, high)
+    marks = () if coil else (on_wire(mark, kind, register.order) for mark in register.sentinels)
     return Decoder(
         register=register,
         unit=unit,
         size=2 * register.width,
-        unpack=_FORMATS[register.type].unpack,
-        reorder=None if plain else itemgetter(*order),
-        states=states,
-        factor=unit_factor(register.unit, unit),
+        take=None if coil else taker(kind, register.order),
+        marks=frozenset(marks),
+        low=low,
+        high=high,
+        num=line.num,
+        add=line.add,
+        den=line.den,
+        special=_special(register, line, unit),
+    )
+
+
+def _carried(line: Linear, *raws: float) -> None:
+    try:
+        for raw in raws:
+            float((Fraction(raw) * line.num + line.add) / line.den)
+    except OverflowError as error:
+        raise ConfigurationError(
+            "the scale makes numbers larger than a float: correct the profile"
+        ) from error
+
+
+def _special(register: ModbusRegister, line: Linear, unit: Unit) -> Special | None:
+    if register.write is not None and register.write.states:
+        return _coded({code: float(state) for state, code in register.write.states.items()})
+    if register.bit is not None:
+        return _bit
+    if register.total is not None:
+        return _totaliser(register, unit)
+    return _scaled if register.type == "f32" and line != IDENTITY else None
+
+
+def _raw_limits(register: ModbusRegister) -> tuple[float, float]:
+    """The raw numbers whose values lie within the profile's limits, inclusive and exact."""
+    lowest, highest = extremes(register.type)
+    scale, offset = fraction(register.scale), fraction(register.offset)
+    low, high = (
+        None if limit is None else (fraction(limit) - offset) / scale
+        for limit in (register.low, register.high)
+    )
+    if scale < 0:
+        low, high = high, low
+    up, down = (at_least, at_most) if register.type == "f32" else (math.ceil, math.floor)
+    return (
+        lowest if low is None else max(lowest, up(low)),
+        highest if high is None else min(highest, down(high)),
     )
 
 
 def decode(decoder: Decoder, data: bytes, offset: int, timestamp: float) -> Reading:
-    """The reading whose bytes start at `offset` of `data` as it came off the wire."""
-    raw = data[offset : offset + decoder.size]
-    if decoder.reorder:
-        raw = bytes(decoder.reorder(raw))
-    register = decoder.register
-    if register.sentinels and int.from_bytes(raw, "big") in register.sentinels:
+    """The reading of a register whose bytes start at `offset` of `data` as it came off the wire."""
+    if decoder.marks and data[offset : offset + decoder.size] in decoder.marks:
         return Reading.bad(Reason.SENTINEL, decoder.unit, timestamp)
-    number = decoder.unpack(raw)[0]
-    if decoder.states:
-        return _state(decoder, int(number), timestamp)
-    if register.bit is not None:
-        return Reading.good(float(int(number) >> register.bit & 1), decoder.unit, timestamp)
-    return judge(number * register.scale + register.offset, register, decoder.unit, decoder.factor, timestamp)
+    assert decoder.take is not None, "a coil is read by decode_coil"
+    number = decoder.take(data, offset)[0]
+    if not decoder.low <= number <= decoder.high:  # NaN is never within
+        reason = Reason.OUT_OF_RANGE if math.isfinite(number) else Reason.NOT_A_NUMBER
+        return Reading.bad(reason, decoder.unit, timestamp)
+    if decoder.special is not None:
+        return decoder.special(decoder, number, timestamp)
+    return Reading.good((number * decoder.num + decoder.add) / decoder.den, decoder.unit, timestamp)
 
 
-def _state(decoder: Decoder, code: int, timestamp: float) -> Reading:
-    state = decoder.states.get(code)
-    if state is None:
-        return Reading.bad(Reason.OUT_OF_RANGE, decoder.unit, timestamp)
-    return Reading.good(float(state), decoder.unit, timestamp)
+def decode_coil(decoder: Decoder, data: bytes, position: int, timestamp: float) -> Reading:
+    """The reading of a coil or a discrete input (functions 1 and 2): 0 or 1.
+
+    `data` is the answer behind the function code: a byte count, then the bits, the first asked for lowest
+    (V1.1b3, 6.1); `position` counts coils from the first one asked for.
+    """
+    bit = data[1 + position // 8] >> position % 8 & 1
+    return Reading.good(float(bit), decoder.unit, timestamp)
 
 
-def encode(register: ModbusRegister, value: float) -> tuple[int, ...]:
-    """`value` (in the register's unit) as words for the wire.
+def _scaled(decoder: Decoder, number: float, timestamp: float) -> Reading:
+    """A float by a scale, rounded once."""
+    top, bottom = number.as_integer_ratio()
+    value = (top * decoder.num + decoder.add * bottom) / (bottom * decoder.den)
+    return Reading.good(value, decoder.unit, timestamp)
 
+
+def _coded(states: Mapping[float, float]) -> Special:
+    """Codes of an output as states; a code nobody named is BAD."""
+
+    def special(decoder: Decoder, number: float, timestamp: float) -> Reading:
+        state = states.get(number)
+        if state is None:
+            return Reading.bad(Reason.OUT_OF_RANGE, decoder.unit, timestamp)
+        return Reading.good(state, decoder.unit, timestamp)
+
+    return special
+
+
+def _bit(decoder: Decoder, number: float, timestamp: float) -> Reading:
+    assert decoder.register.bit is not None
+    return Reading.good(float(int(number) >> decoder.register.bit & 1), decoder.unit, timestamp)
+
+
+def _totaliser(register: ModbusRegister, unit: Unit) -> Special:
+    """What the register shows goes with the value, digit by digit.
+
+    An integer by its scale, or the shortest decimal that is the float32. The number's exponent is the
+    register's step where the scale is a power of ten.
+    """
+    assert register.total is not None
+    rolls_over, own = register.total.rolls_over, register.unit
+    real = register.type == "f32"
+    scale = EXACT.normalize(Decimal(repr(register.scale)))
+    offset = Decimal(repr(register.offset))
+    to_unit = unit_fraction(own, unit)
+
+    def special(decoder: Decoder, number: float, timestamp: float) -> Reading:
+        exact = EXACT.multiply(Decimal(shortest(number) if real else number), scale)
+        if offset:
+            exact = EXACT.add(exact, offset)
+        top, bottom = exact.as_integer_ratio()
+        value = top * to_unit.numerator / (bottom * to_unit.denominator)
+        return Reading.good(value, unit, timestamp, Total(exact, own, rolls_over))
+
+    return special
+
+
+def encode(register: ModbusRegister, value: float, unit: Unit | None = None) -> tuple[int, ...]:
+    """`value` (in `unit`, else in the register's own) as words for the wire: the nearest the type knows.
+
+    A coil is one word, FF00 or 0000 (function 5; V1.1b3, 6.5). Rounding never leaves the writable range.
     LocalProtocolError when the profile does not allow writing it or the type cannot carry it.
     """
-    number = _raw_number(register, value)
-    try:
-        raw = _FORMATS[register.type].pack(number if register.type == "f32" else round(number))
-    except (struct.error, OverflowError) as error:
-        raise LocalProtocolError(f"{value} does not fit into {register.type}") from error
-    if int.from_bytes(raw, "big") in register.sentinels:
+    raw = _raw_number(register, value, unit or register.unit)
+    bits = pattern(raw, "u16" if register.type == "bool" else register.type)
+    if bits in register.sentinels:
         raise LocalProtocolError(f"{value} would be written as the mark for an invalid value")
-    wire = bytes(itemgetter(*byte_order(register.order, register.width))(raw))
-    return struct.unpack(f">{register.width}H", wire)
+    wire = on_wire(bits, register.type, register.order)
+    return tuple(int.from_bytes(wire[at : at + 2], "big") for at in range(0, len(wire), 2))
 
 
-def _raw_number(register: ModbusRegister, value: float) -> float:
+def _raw_number(register: ModbusRegister, value: float, unit: Unit) -> float:
     write = register.write
     if write is None:
         raise LocalProtocolError("the profile does not allow writing this register")
-    if write.states:
-        if value not in write.states:
-            raise LocalProtocolError(f"{value} is none of the states {sorted(write.states)}")
-        return write.states[int(value)]
-    if write.low is None or write.high is None or not write.low <= value <= write.high:
+    states = {0: 0, 1: _COIL_ON} if write.function == 5 else write.states
+    if states:
+        if value not in states:
+            raise LocalProtocolError(f"{value} is none of the states {sorted(states)}")
+        return states[int(value)]
+    if write.low is None or write.high is None or not math.isfinite(value):
+        raise LocalProtocolError(f"{value} cannot be written")
+    exact = fraction(value) * unit_fraction(unit, register.unit)
+    low, high = fraction(write.low), fraction(write.high)
+    if not low <= exact <= high:
         raise LocalProtocolError(f"{value} is outside the writable range {write.low} to {write.high}")
-    return (value - register.offset) / register.scale
+    scale, offset = fraction(register.scale), fraction(register.offset)
+    wanted = (exact - offset) / scale
+    if register.type == "f32":
+        return float(wanted)
+    ends = sorted(((low - offset) / scale, (high - offset) / scale))
+    return min(max(round(wanted), math.ceil(ends[0])), math.floor(ends[1]))
