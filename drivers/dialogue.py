@@ -5,33 +5,19 @@ codec calls spoilt, and what answers another question, is never taken for the an
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from drivers.errors import NoAnswerError, RemoteProtocolError, TransportError
 from drivers.link import Link
+from drivers.pieces import Frames, Piece
 from drivers.traffic import Tap, Traffic, Verdict
+
+__all__ = ["Dialogue", "Frames", "Piece"]
 
 F = TypeVar("F")
 
 _LONGEST_ANSWER_S = 10.0  # a meter that babbles must not hold the line for ever
-
-
-@dataclass(frozen=True, slots=True)
-class Piece(Generic[F]):
-    """Bytes the codec has made up its mind about: a frame, or what was wrong with them."""
-
-    data: bytes
-    verdict: Verdict
-    frame: F | None = None
-
-
-class Frames(Protocol[F]):
-    """A codec's receiving side: bytes as they come, pieces as they are complete. Never raises."""
-
-    def feed(self, data: bytes) -> Sequence[Piece[F]]:
-        """Take more bytes; give what is decided."""
 
 
 class Dialogue:
