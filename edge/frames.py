@@ -12,9 +12,10 @@ Layout of a frame, msgpack, column by column because columns repeat less:
 Names and units stand once in the table of points of the file, not in every frame.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType
 
 import msgpack
 
@@ -36,9 +37,41 @@ REASONS = (
 )
 _PLACE = {reason: place for place, reason in enumerate(REASONS)}
 _GOOD = int(Quality.GOOD) << 4
+_UNCERTAIN = int(Quality.UNCERTAIN) << 4
+_MARKS = {_GOOD} | {
+    int(quality) << 4 | place
+    for quality in (Quality.BAD, Quality.UNCERTAIN)
+    for reason, place in _PLACE.items()
+    if reason is not Reason.NONE
+}
 _WHOLE = 1 << 53  # above it a float is not every integer
 
 Name = tuple[str, Unit]  # a point and the unit it reads in
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The readings of one moment: names and units beside the columns `values`, `marks`, `times` of above.
+
+    What a frame is read back as. A head-end gets it without a Reading being made of every value.
+    """
+
+    names: Sequence[str]
+    units: Sequence[Unit]
+    values: Sequence[float | int | None]
+    marks: Sequence[int] | None
+    times: Sequence[int] | int
+
+    def readings(self, wall_ns: int) -> dict[str, Reading]:
+        """The readings by point name; ValueError, IndexError or TypeError when the columns contradict."""
+        marks = [_GOOD] * len(self.names) if self.marks is None else self.marks
+        times = [self.times] * len(self.names) if isinstance(self.times, int) else self.times
+        base = wall_ns // 1000
+        rows = zip(self.names, self.units, self.values, marks, times, strict=True)
+        return {
+            name: _reading(value, unit, mark, (base + micros) / 1_000_000)
+            for name, unit, value, mark, micros in rows
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +80,12 @@ class Frame:
 
     seq: int
     wall_ns: int
-    readings: Mapping[str, Reading]
+    columns: Columns
+
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """The readings by point name."""
+        return self.columns.readings(self.wall_ns)
 
 
 def _number(value: float | None) -> float | int | None:
@@ -60,18 +98,22 @@ def _mark(reading: Reading) -> int:
     return int(reading.quality) << 4 | _PLACE[reading.reason]
 
 
-def _micros(timestamp: float, wall_ns: int) -> int:
-    return round(timestamp * 1_000_000) - wall_ns // 1000
+def columns(
+    wall_ns: int, readings: Mapping[str, Reading]
+) -> tuple[list[float | int | None], list[int] | None, list[int] | int]:
+    """Values, marks and times of the readings, in their order."""
+    values = [_number(reading.value) for reading in readings.values()]
+    good = all(reading.quality is Quality.GOOD for reading in readings.values())
+    marks = None if good else [_mark(reading) for reading in readings.values()]
+    base = wall_ns // 1000
+    times = [round(reading.timestamp * 1_000_000) - base for reading in readings.values()]
+    return values, marks, times[0] if len(set(times)) == 1 else times
 
 
 def encode(wall_ns: int, readings: Mapping[str, Reading], ids: Mapping[Name, int]) -> bytes:
     """The blob of a frame; KeyError when `ids` lacks a point with its unit."""
     numbers = [ids[name, reading.unit] for name, reading in readings.items()]
-    values = [_number(reading.value) for reading in readings.values()]
-    marks = [_mark(reading) for reading in readings.values()]
-    times = [_micros(reading.timestamp, wall_ns) for reading in readings.values()]
-    shared = times[0] if len(set(times)) == 1 else times
-    packed: bytes = msgpack.packb([numbers, values, None if set(marks) <= {_GOOD} else marks, shared])
+    packed: bytes = msgpack.packb([numbers, *columns(wall_ns, readings)])
     return packed
 
 
@@ -80,14 +122,28 @@ def _reading(value: float | None, unit: Unit, mark: int, timestamp: float) -> Re
     return Reading(number, unit, Quality(mark >> 4), REASONS[mark & 15], timestamp)
 
 
-def decode(wall_ns: int, blob: bytes, names: Mapping[int, Name]) -> dict[str, Reading]:
-    """The readings of a blob; ValueError, KeyError, IndexError or TypeError when it is damaged."""
-    columns: list[Any] = msgpack.unpackb(blob)
-    ids, values, marks, times = columns
-    marks = [_GOOD] * len(ids) if marks is None else marks
-    times = times if isinstance(times, list) else [times] * len(ids)
-    base = wall_ns // 1000
-    return {
-        names[number][0]: _reading(value, names[number][1], mark, (base + micros) / 1_000_000)
-        for number, value, mark, micros in zip(ids, values, marks, times, strict=True)
-    }
+def decode(blob: bytes, names: Mapping[int, Name]) -> Columns:
+    """The columns of a blob; ValueError, KeyError or TypeError when it is damaged."""
+    ids, values, marks, times = msgpack.unpackb(blob)
+    points = [names[number] for number in ids]
+    found = Columns([name for name, _ in points], [unit for _, unit in points], values, marks, times)
+    check(found)
+    return found
+
+
+def check(columns: Columns) -> None:
+    """ValueError or TypeError when the columns cannot be readings: lengths, types, marks that contradict."""
+    size = len(columns.names)
+    marks = [_GOOD] * size if columns.marks is None else columns.marks
+    times = [columns.times] * size if isinstance(columns.times, int) else columns.times
+    for column in (columns.units, columns.values, marks, times):
+        if type(column) is not list or len(column) != size:
+            raise ValueError("columns of different length")
+    if not set(map(type, columns.values)) <= {float, int, NoneType} or not set(map(type, times)) <= {int}:
+        raise TypeError("a value or a time that is no number")
+    if not set(marks) <= _MARKS:
+        raise ValueError("a mark that says nothing")
+    if [value is None for value in columns.values] != [mark < _UNCERTAIN for mark in marks]:
+        raise ValueError("a value without quality, or the other way round")
+    if not all(map(math.isfinite, [value for value in columns.values if value is not None])):
+        raise ValueError("a value that is not finite")

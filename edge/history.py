@@ -162,7 +162,7 @@ class _File:
 
     def _frame(self, connection: apsw.Connection, seq: int, wall_ns: int, blob: bytes) -> Frame | None:
         try:
-            return Frame(seq, wall_ns, decode(wall_ns, blob, self._names))
+            return Frame(seq, wall_ns, decode(blob, self._names))
         except _UNREADABLE:  # one damaged frame must not stop the reader: it is dropped and counted
             connection.execute("delete from frames where seq = ?", (seq,))
             connection.execute(_COUNT, ("dropped", 1))

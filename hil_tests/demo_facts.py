@@ -96,7 +96,7 @@ def read_copy(path: Path, gateway: str) -> Copy:
                 _, _, wall_ns, _, kind, subject, _, body = fields
                 journal.append(Recorded(wall_ns / 1e9, kind, subject, msgpack.unpackb(body)))
             elif stream == HISTORY:
-                frames.append(Frame(fields[0] / 1e9, decode_readings(fields[1])))
+                frames.append(Frame(fields[0] / 1e9, decode_readings(*fields)))
     return Copy(tuple(journal), tuple(frames))
 
 

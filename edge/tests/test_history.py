@@ -43,7 +43,7 @@ def test_a_frame_keeps_value_unit_quality_reason_and_time_of_every_reading(
     ids = {(name, reading.unit): number for number, (name, reading) in enumerate(readings.items())}
     names = {number: name for name, number in ids.items()}
     wall_ns = WALL * 10**9
-    assert decode(wall_ns, encode(wall_ns, readings, ids), names) == readings
+    assert decode(encode(wall_ns, readings, ids), names).readings(wall_ns) == readings
 
 
 def test_every_reason_a_driver_can_give_has_a_place_in_a_frame() -> None:

@@ -1,6 +1,7 @@
 """Hostile bytes end as MalformedError, sound messages come through unchanged."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgpack
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import Quality, Reading, Reason, Unit
+from edge.frames import Columns, columns
 from edge.upstream import codec
 from edge.upstream.codec import HISTORY, JOURNAL, Batch, Hello, MalformedError, Problem, Receipt, WireRow
-from edge.upstream.telemetry import decode_readings, encode_readings
+from edge.upstream.telemetry import decode_readings, encode_columns
 
 digests = st.binary(min_size=32, max_size=32)
 seqs = st.integers(0, codec.MAXIMUM_SEQ)
@@ -30,7 +32,7 @@ DECODERS: list[Callable[[bytes], object]] = [
     codec.decode_hello,
     codec.decode_batch,
     codec.decode_receipt,
-    decode_readings,
+    partial(decode_readings, 0),
     lambda blob: codec.unpack_row(blob, JOURNAL),
     lambda blob: codec.unpack_row(blob, HISTORY),
 ]
@@ -149,18 +151,28 @@ def test_readings_travel_with_quality_reason_unit_and_time() -> None:
             0.0, Unit.CELSIUS, Quality.UNCERTAIN, Reason.SUBSTITUTE, 1.78e9
         ),
     }
-    assert decode_readings(encode_readings(readings)) == readings
+    wall_ns = 1_780_000_002 * 10**9
+    assert decode_readings(wall_ns, encode_columns(stored(wall_ns, readings))) == readings
+
+
+def stored(wall_ns: int, readings: dict[str, Reading]) -> Columns:
+    """The readings as the history gives them."""
+    values, marks, times = columns(wall_ns, readings)
+    return Columns(list(readings), [r.unit for r in readings.values()], values, marks, times)
 
 
 @pytest.mark.parametrize(
-    "entry",
+    "lie",
     [
-        ["p", float("nan"), "degC", 2, "", 1.0], ["p", 0.0, "degC", 0, "no_answer", 1.0],
-        ["p", None, "degC", 2, "", 1.0], ["p", 1.0, "furlong", 2, "", 1.0], ["p", 1.0, "degC", 9, "", 1.0],
+        {"values": [float("nan")]}, {"values": [None]}, {"values": [1.0, 2.0]}, {"values": ["1"]},
+        {"marks": [3]}, {"marks": [99 << 4]}, {"units": ["furlong"]}, {"kinds": [1]}, {"kinds": [-1]},
+        {"times": ["noon"]}, {"points": [7]},
     ],
 )  # fmt: skip
-def test_a_reading_that_lies_about_itself_is_refused(entry: list[object]) -> None:
-    refused(decode_readings, msgpack.packb([entry]))
+def test_a_reading_that_lies_about_itself_is_refused(lie: dict[str, object]) -> None:
+    truth = {"points": ["p"], "units": ["degC"], "kinds": [0], "values": [1.0], "marks": None, "times": 0}
+    assert list(decode_readings(0, msgpack.packb(list(truth.values())))) == ["p"]
+    refused(partial(decode_readings, 0), msgpack.packb(list((truth | lie).values())))
 
 
 def refused(decode: Callable[[bytes], object], payload: bytes) -> None:

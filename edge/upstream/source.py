@@ -10,7 +10,7 @@ from edge.frames import Frame
 from edge.history import History
 from edge.journal import Journal
 from edge.upstream.codec import DIGEST_BYTES, HISTORY, JOURNAL, NO_HASH, WireRow, frame_hash
-from edge.upstream.telemetry import encode_readings
+from edge.upstream.telemetry import encode_columns
 
 READERS = {JOURNAL: "upstream.journal", HISTORY: "upstream.history"}  # names of our receipts in the journal
 _LOG_KEY = "upstream.log"
@@ -127,7 +127,7 @@ def journal_wire(row: Row) -> WireRow:
 
 def history_wire(frame: Frame) -> WireRow:
     """A frame of the history as it travels."""
-    blob = encode_readings(frame.readings)
+    blob = encode_columns(frame.columns)
     return WireRow(frame.seq, frame_hash(frame.wall_ns, blob), (frame.wall_ns, blob))
 
 

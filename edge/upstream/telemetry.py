@@ -1,46 +1,50 @@
 """A frame of readings as the head-end gets it: complete in itself, no table of names needed. Pure.
 
-msgpack of a list with one entry per reading: [point, value or nil, unit, quality, reason, timestamp];
-quality is 2 good, 1 uncertain, 0 bad (then value is nil), timestamp the source's Unix time in s.
-"""
+msgpack of a list of columns, one place per reading:
 
-from collections.abc import Mapping
-from typing import Any
+    [points, units, kinds, values, marks, times]
+    points  names
+    units   the units that occur, once each
+    kinds   place of each reading's unit in `units`
+    values  None where BAD
+    marks   nil when all are GOOD, else per reading quality * 16 + place of the reason in frames.REASONS;
+            quality is 2 good, 1 uncertain, 0 bad
+    times   microseconds from the moment of the frame to the source's time stamp: one number when all are
+            equal, else one per reading
+
+The moment of the frame (Unix time in ns) stands beside it in the row.
+"""
 
 import msgpack
 
-from drivers import Quality, Reading, Reason, Unit
+from drivers import Reading, Unit
+from edge.frames import Columns, check
 from edge.upstream.codec import MalformedError
 
 
-def encode_readings(readings: Mapping[str, Reading]) -> bytes:
-    """The blob; the same readings in the same order always give the same bytes."""
-    packed: bytes = msgpack.packb([_plain(point, reading) for point, reading in readings.items()])
+def encode_columns(columns: Columns) -> bytes:
+    """The blob; the same columns always give the same bytes."""
+    units = sorted(set(columns.units))
+    places = {unit: place for place, unit in enumerate(units)}
+    kinds = [places[unit] for unit in columns.units]
+    shape = [columns.names, units, kinds, columns.values, columns.marks, columns.times]
+    packed: bytes = msgpack.packb(shape)
     return packed
 
 
-def _plain(point: str, reading: Reading) -> list[str | float | None]:
-    judged = [reading.unit.value, int(reading.quality), reading.reason.value]
-    return [point, reading.value, *judged, reading.timestamp]
-
-
-def decode_readings(blob: bytes) -> dict[str, Reading]:
-    """The readings; MalformedError for anything that is not what encode_readings makes."""
+def decode_readings(wall_ns: int, blob: bytes) -> dict[str, Reading]:
+    """The readings of the moment `wall_ns`; MalformedError for what encode_columns does not make."""
     try:
-        listed = msgpack.unpackb(blob, strict_map_key=True)
-        if type(listed) is not list:
-            raise MalformedError("shape of a frame")
-        return dict(_reading(item) for item in listed)
+        names, units, kinds, values, marks, times = msgpack.unpackb(blob, strict_map_key=True)
+        known = [Unit(unit) for unit in units]
+        if type(names) is not list or not {type(name) for name in names} <= {str}:
+            raise MalformedError("names of points")
+        if type(kinds) is not list or not set(kinds) <= set(range(len(known))):
+            raise MalformedError("units of points")
+        columns = Columns(names, [known[kind] for kind in kinds], values, marks, times)
+        check(columns)
+        return columns.readings(wall_ns)
     except MalformedError:
         raise
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise MalformedError(f"no frame: {type(error).__name__}") from None
-
-
-def _reading(item: Any) -> tuple[str, Reading]:  # noqa: ANN401 (hostile until checked)
-    if type(item) is not list:
-        raise MalformedError("shape of a reading")
-    point, value, unit, quality, reason, timestamp = item
-    if type(point) is not str or type(timestamp) is not float or type(value) not in (float, type(None)):
-        raise MalformedError("type in a reading")
-    return point, Reading(value, Unit(unit), Quality(quality), Reason(reason), timestamp)

@@ -45,13 +45,15 @@ def _wait(condition: Callable[[], bool], service: "subprocess.Popen[bytes]") -> 
         time.sleep(0.02)
 
 
-def _memory_mb(pid: int) -> tuple[float, float]:
+def memory_mb(pid: int) -> tuple[float, float]:
+    """Resident memory of a process in MB (1e6 bytes), now and at its highest."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "VmHWM"))}
     return kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far, in s."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -60,10 +62,10 @@ def _look(service: "subprocess.Popen[bytes]", status: Path) -> Figures:
     began = time.monotonic()
     _wait(lambda: _steps(status) > 0, service)
     start_s = time.monotonic() - began
-    first, cpu_s = _steps(status), _cpu_s(service.pid)
+    first, used_before = _steps(status), cpu_s(service.pid)
     _wait(lambda: _steps(status) >= STEPS, service)
-    used = (_cpu_s(service.pid) - cpu_s) / (_steps(status) - first)
-    return Figures(*_memory_mb(service.pid), used, start_s)
+    used = (cpu_s(service.pid) - used_before) / (_steps(status) - first)
+    return Figures(*memory_mb(service.pid), used, start_s)
 
 
 def measured() -> Figures:
