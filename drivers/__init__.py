@@ -12,9 +12,10 @@ from drivers.errors import (
     RemoteProtocolError,
     TransportError,
 )
+from drivers.modbus.profile import ModbusProfile
 from drivers.node import Node
 from drivers.opening import open_driver
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile, load_profile, parse_profile
 from drivers.profile_base import FailSafe
 from drivers.reading import Quality, Reading, Reason, Total
 from drivers.settings import (
@@ -49,6 +50,7 @@ __all__ = [
     "LocalProtocolError",
     "MBusBus",
     "MemoryBus",
+    "ModbusProfile",
     "ModbusRtuBus",
     "ModbusTcpBus",
     "NoAnswerError",
@@ -73,4 +75,5 @@ __all__ = [
     "convert",
     "load_profile",
     "open_driver",
+    "parse_profile",
 ]
