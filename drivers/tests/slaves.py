@@ -40,7 +40,7 @@ def tcp(transaction: int, unit: int, pdu: bytes) -> bytes:
 
 
 class Slave:
-    """One or more units; `words[unit, function, address]` exist, other addresses are refused with code 2."""
+    """One or more units; `words[unit, function, address]` (coils: 0 or 1) exist, other addresses are refused with code 2."""
 
     def __init__(self) -> None:
         self.words: dict[tuple[int, int, int], int] = {}
@@ -68,16 +68,23 @@ class Slave:
         code = self.refuse or self._obstacle(unit, function, start, second)
         if code:
             return bytes((function | 0x80, code))
+        if function in (1, 2):
+            bits = [self.words[unit, function, a] & 1 for a in range(start, start + second)]
+            packed = sum(bit << n for n, bit in enumerate(bits)).to_bytes((second + 7) // 8, "little")
+            return bytes((function, len(packed))) + packed
         if function in (3, 4):
             words = [self.words[unit, function, a] for a in range(start, start + second)]
             return bytes((function, 2 * second)) + struct.pack(f">{second}H", *words)
+        if function == 5:
+            self.put(unit, start, second >> 8 & 1, function=1)
+            return pdu
         words = [second] if function == 6 else list(struct.unpack(f">{second}H", pdu[6:]))
         self.put(unit, start, *words)
         return pdu[:5]
 
     def _obstacle(self, unit: int, function: int, start: int, second: int) -> int:
-        count = 1 if function == 6 else second
-        bank = 3 if function in (6, 16) else function
+        count = 1 if function in (5, 6) else second
+        bank = {5: 1, 6: 3, 16: 3}.get(function, function)
         known = all((unit, bank, a) in self.words for a in range(start, start + count))
         return 0 if known and count <= self.largest else 2
 
