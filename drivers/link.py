@@ -9,6 +9,7 @@ import contextlib
 import os
 import ssl
 import termios
+from time import monotonic
 from typing import Protocol
 
 import serial
@@ -16,24 +17,32 @@ import serial
 from drivers.errors import ClosedError, ConfigurationError, NoAnswerError
 from drivers.settings import Endpoint, SerialPort, TcpHost, Tls
 
+_FLOOD = 0x10000  # bytes that nobody asked for and nobody takes: the peer is out of its mind
+
 
 class _Pipe(Protocol):
     def write(self, data: bytes) -> None: ...
     def close(self) -> None: ...
+    async def closed(self) -> None: ...
 
 
 class Link:
     """A line that is opened on demand and opened anew after it was lost.
 
-    `heard` is the loop's time of the last byte that came in. Raises ClosedError when the line is not there,
-    NoAnswerError when nothing came in time, ConfigurationError when it can never work.
+    `heard` is the time of the last byte that came in (`time.monotonic`, which is the loop's time without the
+    rounding some loops do). Never more than one connection: a new one waits for the old one's end. Raises
+    ClosedError when the line is not there, NoAnswerError when nothing came in time, ConfigurationError when
+    it can never work.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._pipe: _Pipe | None = None
+        self._parting: _Pipe | None = None  # closed by us, perhaps not yet gone
         self._received = bytearray()
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0  # of the waiter
+        self._timer: asyncio.TimerHandle | None = None  # outlives its waiter: cheaper than one for each
         self._lost = ""
         self.heard = 0.0
 
@@ -48,10 +57,16 @@ class Link:
         """True while bytes can be sent."""
         return self._pipe is not None
 
+    @property
+    def unread(self) -> bool:
+        """True when bytes have come in that nobody took."""
+        return bool(self._received)
+
     async def open(self, timeout_s: float) -> None:
         """Open the line if it is not open."""
         if self._pipe is not None:
             return
+        await self._part(timeout_s)
         self._received.clear()
         self._lost = ""
         end = self._endpoint
@@ -64,8 +79,22 @@ class Link:
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
             pipe.close()
+            self._parting = pipe
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._received.clear()
         self._wake()
+
+    async def _part(self, timeout_s: float) -> None:
+        if self._parting is None:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._parting.closed()
+        except TimeoutError as error:
+            raise ClosedError(f"{self.name}: the last connection does not end") from error
+        self._parting = None
 
     def send(self, data: bytes) -> None:
         """Put bytes on the line; they leave in order, and soon."""
@@ -92,21 +121,34 @@ class Link:
             raise self._gone()
         loop = asyncio.get_running_loop()
         self._waiter = waiter = loop.create_future()
-        timer = loop.call_at(deadline, self._expire, waiter)
+        self._deadline = deadline
+        if self._timer is None or self._timer.when() > deadline:
+            self._arm(loop)
         try:
             await waiter
         finally:
-            timer.cancel()
             self._waiter = None
 
-    def _expire(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
-            waiter.set_exception(NoAnswerError(f"{self.name}: no answer in time"))
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._deadline, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if loop.time() < self._deadline:  # set for an earlier wait
+            self._arm(loop)
+        else:
+            self._waiter.set_exception(NoAnswerError(f"{self.name}: no answer in time"))
 
     def take(self, data: bytes) -> None:
         """Bytes came in (the pipe's call)."""
-        self.heard = asyncio.get_running_loop().time()
+        self.heard = monotonic()
         self._received += data
+        if len(self._received) > _FLOOD and self._pipe is not None:
+            self._flooded()
         self._wake()
 
     def lost(self, pipe: "_Pipe", why: str) -> None:
@@ -115,6 +157,10 @@ class Link:
             self._pipe = None
             self._lost = why
             self._wake()
+
+    def _flooded(self) -> None:
+        self.close()
+        self._lost = "it sends without end"
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -157,6 +203,7 @@ class _Socket(asyncio.Protocol):
     def __init__(self, link: Link) -> None:
         self._link = link
         self._transport: asyncio.Transport | None = None
+        self._gone = asyncio.Event()
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -168,6 +215,7 @@ class _Socket(asyncio.Protocol):
             self._link.take(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._gone.set()
         if not self.ended:
             self.ended = True
             self._link.lost(self, f"connection lost ({exc})" if exc else "connection closed by the device")
@@ -181,6 +229,10 @@ class _Socket(asyncio.Protocol):
         self.ended = True
         if self._transport is not None:
             self._transport.abort()
+
+    async def closed(self) -> None:
+        """Returns when the socket is closed."""
+        await self._gone.wait()
 
 
 class _Tty:
@@ -225,6 +277,9 @@ class _Tty:
         asyncio.get_running_loop().remove_reader(self._descriptor)
         with contextlib.suppress(OSError, serial.SerialException):
             self._serial.close()
+
+    async def closed(self) -> None:
+        """A tty is closed at once."""
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

@@ -15,16 +15,12 @@ from drivers.settings import (
     ModbusTcpBus,
     OpcUaBus,
 )
-from drivers.traffic import Tap
+from drivers.traffic import Tap, unheard
 
 Clock = Callable[[], float]
 
 
-def _ignore(_: object) -> None:
-    """The tap of a bus nobody listens to."""
-
-
-def open_driver(bus: Bus, devices: Sequence[DeviceSetting], now: Clock, tap: Tap = _ignore) -> Driver:
+def open_driver(bus: Bus, devices: Sequence[DeviceSetting], now: Clock, tap: Tap = unheard) -> Driver:
     """The driver of `bus` with its `devices`; `now` gives Unix seconds for readings without a source time.
 
     `tap` is told of every frame (serial lines and TCP; OPC UA has none). Nothing is connected before the

@@ -39,3 +39,7 @@ class Meaning:
 
 Tap = Callable[[Traffic], None]
 """Told of every frame, in order; must return at once and raise nothing."""
+
+
+def unheard(_: Traffic) -> None:
+    """The tap of a bus nobody listens to: drivers need not even tell it."""

@@ -21,15 +21,31 @@ from drivers.errors import (
     RemoteProtocolError,
     TransportError,
 )
-from drivers.modbus.line import Line, Request
+from drivers.modbus.line import Line, open_line
 from drivers.modbus.profile import ModbusOptions, ModbusProfile, ModbusRegister
-from drivers.modbus.registers import Decoder, Span, covers, decode, decoder, encode, plan, span
+from drivers.modbus.registers import (
+    Decoder,
+    Span,
+    covers,
+    decode,
+    decode_coil,
+    decoder,
+    encode,
+    plan,
+    span,
+)
+from drivers.modbus.request import COILS, Request
 from drivers.reading import Reading, Reason
 from drivers.settings import DeviceSetting, ModbusRtuBus, ModbusTcpBus
 from drivers.traffic import Tap
-from drivers.values import unit_factor
 
 _TEMPORARY_CODES = frozenset({5, 6})  # acknowledge, busy: asking for less would not help (V1.1b3, 7)
+
+
+_MOST_COILS = 2000  # in one request (V1.1b3, 6.1)
+_COILS_A_REGISTER = 16
+
+Read = Callable[[Decoder, bytes, int, float], Reading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +55,25 @@ class _Target:
     decoder: Decoder
 
 
+Targets = tuple[tuple[_Target, int], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One request and the points that live in its answer."""
+    """One request and the points that live in its answer, each with the place where it begins there."""
 
     request: Request
     span: Span
-    targets: tuple[_Target, ...]
+    read: Read
+    targets: Targets
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The requests for some points."""
+
+    points: tuple[Point, ...]
+    jobs: tuple[_Job, ...]
 
 
 @dataclass(slots=True)
@@ -57,7 +85,7 @@ class _Device:
     profile: ModbusProfile
     holes: int
     alone: set[Span] = field(default_factory=set)
-    jobs: dict[tuple[Point, ...], tuple[_Job, ...]] = field(default_factory=dict)
+    plans: dict[tuple[str, str, int], _Plan] = field(default_factory=dict)
 
     @property
     def options(self) -> ModbusOptions:
@@ -72,17 +100,28 @@ class _Device:
 
     def jobs_for(self, points: tuple[Point, ...]) -> tuple[_Job, ...]:
         """The requests for these points; planned once and again after something was learned."""
-        jobs = self.jobs.get(points)
-        if jobs is None:
-            jobs = self.jobs[points] = self.planned([self._target(point) for point in points], self.holes)
-        return jobs
+        # to hash every point would cost more than the whole exchange; equal ones are mostly the same ones
+        key = points[0].name, points[-1].name, len(points)
+        plan_ = self.plans.get(key)
+        if plan_ is None or plan_.points != points:
+            targets = [self._target(point) for point in points]
+            plan_ = self.plans[key] = _Plan(points, self.planned(targets, self.holes))
+        return plan_.jobs
 
     def _target(self, point: Point) -> _Target:
+        if point.device != self.id:
+            raise LocalProtocolError(f"one request is for one device, not for {self.id} and {point.device}")
         register = self.register(point.register)
         return _Target(point.name, span(register), decoder(register, point.unit))
 
     def planned(self, targets: Sequence[_Target], holes: int) -> tuple[_Job, ...]:
-        blocks = plan([t.span for t in targets], self.options.max_registers, holes, frozenset(self.alone))
+        most, alone = self.options.max_registers, frozenset(self.alone)
+        words = [t.span for t in targets if t.span.function not in COILS]
+        coils = [t.span for t in targets if t.span.function in COILS]
+        blocks = plan(words, most, holes, alone)
+        if coils:
+            most, wide = min(_COILS_A_REGISTER * most, _MOST_COILS), max(holes, _COILS_A_REGISTER * holes)
+            blocks += plan(coils, most, wide, alone)
         return tuple(self._job(block, targets) for block in blocks)
 
     def _job(self, block: Span, targets: Sequence[_Target]) -> _Job:
@@ -90,21 +129,25 @@ class _Device:
         inside = [
             t for t in targets if covers(block, t.span) and (t.span not in self.alone or t.span == block)
         ]
-        return _Job(Request.read(self.unit, block), block, tuple(inside))
+        coils = block.function in COILS
+        places = [
+            (t, t.span.start - block.start if coils else 1 + 2 * (t.span.start - block.start)) for t in inside
+        ]
+        return _Job(Request.read(self.unit, block), block, decode_coil if coils else decode, tuple(places))
 
-    def learn(self, job: _Job, refused: set[Span]) -> None:
-        """After `job` was refused: these spans are to blame, or else the way they were merged."""
+    def learn(self, refused: set[Span]) -> None:
+        """After a request was refused: these spans are to blame, or else the way they were merged."""
         if refused:
             self.alone |= refused
         else:
             self.holes = 0 if self.holes > 0 else -1
-        self.jobs.clear()
+        self.plans.clear()
 
     def forgive(self, job: _Job) -> None:
         """A span that was refused has been answered: it may be merged again."""
         if job.span in self.alone:
             self.alone.discard(job.span)
-            self.jobs.clear()
+            self.plans.clear()
 
 
 class ModbusDriver:
@@ -113,9 +156,8 @@ class ModbusDriver:
     def __init__(self, bus: ModbusRtuBus | ModbusTcpBus, now: Callable[[], float], tap: Tap) -> None:
         self._bus = bus
         self._devices: dict[str, _Device] = {}
-        self._line = Line(bus)
+        self._line = open_line(bus, tap)
         self._now = now
-        self._tap = tap
 
     def adopt(self, device: DeviceSetting) -> None:
         """Serve a device; its requests are planned anew."""
@@ -126,10 +168,13 @@ class ModbusDriver:
             raise ConfigurationError(f"device {device.id}: unit_id {unit} must be {lowest} to {highest}")
         profile = device.expect(ModbusProfile)
         self._devices[device.id] = _Device(device.id, unit, profile, profile.modbus.merge_holes)
+        self._line.ids.setdefault(unit, device.id)
 
     def dismiss(self, device: str) -> None:
         """Serve it no longer."""
-        self._devices.pop(device, None)
+        gone = self._devices.pop(device, None)
+        if gone is not None and self._line.ids.get(gone.unit) == device:
+            del self._line.ids[gone.unit]
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(DriverError):  # the next request tries again and reports
@@ -145,7 +190,7 @@ class ModbusDriver:
         """Readings by point name; DriverError when nothing came from the device at all."""
         if not points:
             return {}
-        device = self._device(points)
+        device = self._device(points[0])
         round_ = _Round(self._line, device, self._now)
         for job in device.jobs_for(tuple(points)):
             await round_.take(job)
@@ -153,22 +198,19 @@ class ModbusDriver:
 
     async def write(self, point: Point, value: float) -> None:
         """Write one register; LocalProtocolError when the profile does not allow it."""
-        device = self._device([point])
+        device = self._device(point)
         register = device.register(point.register)
         try:
-            words = encode(register, value * unit_factor(point.unit, register.unit))
+            words = encode(register, value, point.unit)
         except LocalProtocolError as error:
             raise LocalProtocolError(f"{point.device}.{point.register}: {error}") from None
         assert register.write is not None
         request = Request.write(device.unit, register.write.function, register.address, words)
-        await self._line.ask(request, device.options.gap_s)
+        await self._line.ask(device.id, request, device.options.gap_s)
 
-    def _device(self, points: Sequence[Point]) -> _Device:
-        names = {point.device for point in points}
-        if len(names) != 1:
-            raise LocalProtocolError(f"one request is for one device, not for {sorted(names)}")
+    def _device(self, point: Point) -> _Device:
         try:
-            return self._devices[names.pop()]
+            return self._devices[point.device]
         except KeyError as error:
             raise ConfigurationError(f"no device {error} on this bus: correct the point") from None
 
@@ -213,26 +255,26 @@ class _Round:
         else:
             self._answered = True
             now = self._now()
-            for target in job.targets:
-                offset = 1 + 2 * (target.span.start - job.span.start)
-                self._readings[target.name] = decode(target.decoder, payload, offset, now)
+            read, readings = job.read, self._readings
+            for target, place in job.targets:
+                readings[target.name] = read(target.decoder, payload, place, now)
 
     async def _ask(self, job: _Job) -> bytes:
-        options = self._device.options
+        line, device, options = self._line, self._device.id, self._device.options
         for _ in range(options.retries):
             try:
-                return await self._line.ask(job.request, options.gap_s)
+                return await line.ask(device, job.request, options.gap_s)
             except (NoAnswerError, RemoteProtocolError):
-                continue  # a meter that slept, a disturbed frame: once more
-        return await self._line.ask(job.request, options.gap_s)
+                line.retry(device)  # a meter that slept, a disturbed frame: once more
+        return await line.ask(device, job.request, options.gap_s)
 
     async def _refused(self, job: _Job, error: DeviceError) -> None:
-        spans = {target.span for target in job.targets}
+        spans = {target.span for target, _ in job.targets}
         if len(spans) == 1 or error.code in _TEMPORARY_CODES:
             self._bad(job.targets, Reason.DEVICE)
             return
         refused: set[Span] = set()
-        for single in self._device.planned(job.targets, holes=-1):
+        for single in self._device.planned([target for target, _ in job.targets], holes=-1):
             if isinstance(self._fault, TransportError):
                 self._bad(single.targets, Reason.NO_ANSWER)
                 continue
@@ -240,18 +282,16 @@ class _Round:
                 await self._fetch(single)
             except DeviceError:
                 self._bad(single.targets, Reason.DEVICE)
-                refused |= {target.span for target in single.targets}
+                refused |= {target.span for target, _ in single.targets}
         if self._fault is None:
-            self._device.learn(job, refused)
+            self._device.learn(refused)
 
-    def _bad(self, targets: Sequence[_Target], reason: Reason) -> None:
+    def _bad(self, targets: Targets, reason: Reason) -> None:
         now = self._now()
-        for target in targets:
+        for target, _ in targets:
             self._readings[target.name] = Reading.bad(reason, target.decoder.unit, now)
 
-    def _keep(
-        self, error: TransportError | RemoteProtocolError, targets: Sequence[_Target], reason: Reason
-    ) -> None:
+    def _keep(self, error: TransportError | RemoteProtocolError, targets: Targets, reason: Reason) -> None:
         if self._fault is None or isinstance(error, TransportError):
             self._fault = error
         self._bad(targets, reason)

@@ -1,291 +1,268 @@
-"""One Modbus connection, serial or TCP: a request at a time, and never an answer that belongs to another.
+"""One Modbus line: a request at a time, and never an answer that belongs to another.
 
-pymodbus does framing, checksums and transaction ids. This module adds what it leaves out:
+`Line` is a TCP connection with Modbus TCP's own framing: transaction ids tell answers apart, and a request
+that stays without its answer ends the connection. `SerialLine` carries the frames of a serial line, on a tty
+or through a converter over TCP. It adds
 
-- the 3.5 characters of silence before a serial request (Modbus over Serial Line V1.02, 2.5.1.1);
-- strict answers: function, byte count and echo must be exactly those asked for;
-- late answers. On TCP an unanswered request closes the connection. A serial frame carries no number, so an
-  unanswered request stays `pending` for its unit, and when the next one expects an answer of the same shape,
-  a FENCE goes first: a read of another length, whose answer is thrown away. Devices answer in order; once the
-  fence is answered nothing older can come.
+- the 3.5 characters of silence before a request (Modbus over Serial Line V1.02, 2.5.1.1; a converter keeps
+  them by itself), and the unit's own pause;
+- fences against late and repeated answers (drivers/modbus/fences.py). A frame that nobody asked for is taken
+  as a sign that its like may come again.
 
-Every exception of pymodbus becomes one of drivers.errors here.
+Every frame is told to the tap.
 """
 
 import asyncio
-import contextlib
-import logging
-import struct
-import termios
-from dataclasses import dataclass
+from collections.abc import Iterable
+from time import monotonic
+from typing import NoReturn
 
-from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException
-from pymodbus.pdu import DecodePDU, ModbusPDU
-from pymodbus.pdu.register_message import (
-    ReadHoldingRegistersRequest,
-    ReadInputRegistersRequest,
-    WriteMultipleRegistersRequest,
-    WriteSingleRegisterRequest,
-)
+from drivers.errors import ClosedError, DeviceError, NoAnswerError, RemoteProtocolError, TransportError
+from drivers.link import Link
+from drivers.modbus.fences import Fences
+from drivers.modbus.frames import Frames, Piece, RtuFrames, TcpFrames, shape_of
+from drivers.modbus.request import Request
+from drivers.settings import ModbusRtuBus, ModbusTcpBus, SerialPort
+from drivers.traffic import Tap, Traffic, Verdict, unheard
 
-from drivers.errors import (
-    ClosedError,
-    ConfigurationError,
-    DeviceError,
-    NoAnswerError,
-    RemoteProtocolError,
-)
-from drivers.modbus.registers import Span
-from drivers.settings import ModbusRtuBus, ModbusTcpBus
-
-Client = AsyncModbusSerialClient | AsyncModbusTcpClient
-_READS = {3: ReadHoldingRegistersRequest, 4: ReadInputRegistersRequest}
-_ERROR_BIT = 0x80
 _GATEWAY_CODES = frozenset({0x0A, 0x0B})  # the gateway lives, the unit behind it is silent (V1.1b3, 7)
-_LATEST_ANSWER_S = 10.0  # an answer later than this is not expected from any device
-
-# Its messages repeat what our errors say, several times a second on a bad line.
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
-
-
-class _Answer(ModbusPDU):
-    """An answer as it came, not decoded: the payload behind the function code."""
-
-    def __init__(self, function: int, payload: bytes) -> None:
-        super().__init__()
-        self.function_code = function
-        self.payload = payload
-
-
-class _AnswerDecoder(DecodePDU):
-    """Leaves the payload alone: cheaper than a list of registers, and malformed ones end in our checks."""
-
-    def decode(self, frame: bytes) -> ModbusPDU:
-        return _Answer(frame[0], frame[1:])
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to ask of a unit, and how a right answer begins (`echo`) and how long it is (bytes)."""
-
-    unit: int
-    function: int
-    start: int
-    count: int
-    words: tuple[int, ...]
-    echo: bytes
-    length: int
-
-    @classmethod
-    def read(cls, unit: int, span: Span) -> "Request":
-        """Read registers; the answer is the byte count and the data."""
-        size = 2 * span.count
-        return cls(unit, span.function, span.start, span.count, (), bytes((size,)), size + 1)
-
-    @classmethod
-    def write(cls, unit: int, function: int, start: int, words: tuple[int, ...]) -> "Request":
-        """Write registers; function 6 answers with address and value, function 16 with address and count."""
-        second = words[0] if function == 6 else len(words)
-        return cls(unit, function, start, len(words), words, struct.pack(">HH", start, second), 4)
-
-    def pdu(self) -> ModbusPDU:
-        """The request in pymodbus's words."""
-        if self.function in _READS:
-            return _READS[self.function](dev_id=self.unit, address=self.start, count=self.count)
-        kind = WriteSingleRegisterRequest if self.function == 6 else WriteMultipleRegistersRequest
-        return kind(dev_id=self.unit, address=self.start, registers=list(self.words))
+_LEAST_CONNECT_S = 1.0  # an exchange may be quicker than the three ways of a new connection
+_TLS_CONNECT_S = 5.0  # small devices compute long over a handshake
+_MUTE_EXCHANGES = 2  # without one byte from any unit: the way to the converter is broken
 
 
 class Line:
-    """A connection that opens by itself with the first request and again after it was lost."""
+    """A connection that opens by itself with the first request and again after it was lost.
 
-    def __init__(self, bus: ModbusRtuBus | ModbusTcpBus) -> None:
-        self._bus = bus
-        self._serial = isinstance(bus, ModbusRtuBus)
-        self._silence_s = silence_s(bus) if isinstance(bus, ModbusRtuBus) else 0.0
-        self._client: Client | None = None
+    `ids` names the device of a unit for the tap; whoever serves devices keeps it.
+    """
+
+    def __init__(self, bus: ModbusRtuBus | ModbusTcpBus, frames: Frames, tap: Tap) -> None:
+        self.ids: dict[int, str] = {}
+        self._link = Link(bus.endpoint)
+        self._frames = frames
+        self._tap = tap
+        self._heard = tap is not unheard
+        self._timeout_s = bus.timeout_s
+        secure = isinstance(bus, ModbusTcpBus) and bus.tls is not None
+        self._connect_s = max(bus.timeout_s, _TLS_CONNECT_S if secure else _LEAST_CONNECT_S)
         self._lock = asyncio.Lock()
-        self._busy = False
-        self._heard = 0.0  # loop time of the last byte on the line
-        self._ended: dict[int, float] = {}  # unit -> loop time of its last exchange
-        self._pending: dict[int, dict[tuple[int, bytes], float]] = {}  # unit -> shape of answer -> asked
 
-    async def ask(self, request: Request, gap_s: float) -> bytes:
-        """The answer's payload; DriverError otherwise. `gap_s`: the unit's own pause, on a serial line."""
-        pause_s = gap_s if self._serial else 0.0
+    async def ask(self, device: str, request: Request, gap_s: float) -> bytes:
+        """The answer's payload behind the function code; DriverError otherwise.
+
+        `device` is who is asked, for the tap; `gap_s` the unit's own pause, on a serial line.
+        """
         async with self._lock:
-            await self._fence(request, pause_s)
-            return await self._exchange(request, pause_s)
+            return await self._exchange(device, request, gap_s)
 
     async def connect(self) -> None:
-        """Open the connection if it is not open; ClosedError when that fails."""
-        if self._client is not None and self._client.connected:
-            return
-        self.close()
-        self._client = client = self._make_client()
-        client.ctx.framer.decoder = _AnswerDecoder(False)
-        try:
-            connected = await client.connect()
-        except (termios.error, ValueError) as error:
-            self.close()
-            raise ConfigurationError(f"{self._name}: refuses these line settings ({error})") from error
-        if not connected:
-            self.close()
-            raise ClosedError(f"{self._name}: cannot be opened")
+        """Open the connection if it is not open; ClosedError or ConfigurationError when that fails."""
+        async with self._lock:
+            await self._link.open(self._connect_s)
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._link.close()
+        self._frames.end()
 
-    @property
-    def _name(self) -> str:
-        bus = self._bus
-        return bus.port if isinstance(bus, ModbusRtuBus) else f"{bus.host}:{bus.port}"
+    def retry(self, device: str) -> None:
+        """Tell the tap that the next request is a repetition."""
+        self._tell(device, Verdict.RETRY, b"")
 
-    def _make_client(self) -> Client:
-        bus = self._bus
-        if isinstance(bus, ModbusTcpBus):
-            return AsyncModbusTcpClient(
-                bus.host,
-                port=bus.port,
-                timeout=bus.timeout_s,
-                retries=0,
-                reconnect_delay=0,
-                trace_connect=self._on_connect,
-            )
-        return AsyncModbusSerialClient(
-            bus.port,
-            baudrate=bus.baud,
-            parity=bus.parity,
-            stopbits=bus.stop_bits,
-            timeout=bus.timeout_s,
-            retries=0,
-            reconnect_delay=0,
-            trace_packet=self._on_packet,
-            trace_connect=self._on_connect,
-        )
-
-    def _on_packet(self, sending: bool, data: bytes) -> bytes:
-        if not sending:
-            self._heard = asyncio.get_running_loop().time()
-        return data
-
-    def _on_connect(self, connected: bool) -> None:
-        """Wake a waiting request when its connection goes: pymodbus would let it wait for its time limit."""
-        if connected or not self._busy or self._client is None:
-            return
-        answer = self._client.ctx.response_future
-        if not answer.done():
-            answer.set_exception(ConnectionException("connection lost"))
-
-    async def _fence(self, request: Request, gap_s: float) -> None:
-        """Make sure that no answer of the shape `request` expects is still under way."""
-        if (request.function, request.echo) not in self._pending_of(request.unit):
-            return
+    async def _exchange(self, device: str, request: Request, gap_s: float) -> bytes:
+        link = self._link
+        if not link.is_open:
+            await self._open(device)
+        await self._prepare(device, request, gap_s)
+        answer: bytes | int | None = None
         try:
-            await self._exchange_fence(request, gap_s)
-        except RemoteProtocolError:
-            # the old answer came instead of the fence's: let that one pass, too, before the next attempt
-            await asyncio.sleep(self._bus.timeout_s)
-            await self._exchange_fence(request, gap_s)
-
-    async def _exchange_fence(self, request: Request, gap_s: float) -> None:
-        pending = self._pending_of(request.unit)
-        function = request.function if request.function in _READS else 3
-        taken = {echo for code, echo in pending if code == function}
-        count = next(n for n in range(1, 126) if bytes((2 * n,)) not in taken)
-        with contextlib.suppress(DeviceError):  # a refusal is an answer, too
-            await self._exchange(Request.read(request.unit, Span(function, request.start, count)), gap_s)
-        pending.clear()
-
-    def _pending_of(self, unit: int) -> dict[tuple[int, bytes], float]:
-        oldest = asyncio.get_running_loop().time() - _LATEST_ANSWER_S
-        pending = self._pending.setdefault(unit, {})
-        for shape in [shape for shape, asked in pending.items() if asked < oldest]:
-            del pending[shape]
-        return pending
-
-    async def _exchange(self, request: Request, gap_s: float) -> bytes:
-        await self.connect()
-        await self._be_silent(request.unit, gap_s)
-        settled = False
-        try:
-            payload = self._checked(request, await self._execute(request))
-            settled = True
-        except DeviceError:
-            settled = True
-            raise
+            data = self._frames.ask(request)
+            self._tell(device, Verdict.REQUEST, data)
+            link.send(data)
+            answer = await self._answer(device, request, monotonic() + self._timeout_s)
         finally:
-            self._ended[request.unit] = asyncio.get_running_loop().time()
-            if not settled:
-                self._unsettle(request)
-        return payload
+            if answer is None:  # the right one may still come, also after a cancellation
+                self._unsettled(request)
+        return answer if isinstance(answer, bytes) else self._refused(request, answer)
 
-    def _unsettle(self, request: Request) -> None:
-        """The right answer may still come (also after a cancellation): make sure nobody takes it."""
-        if not self._serial:
+    async def _open(self, device: str) -> None:
+        self._frames.end()
+        try:
+            await self._link.open(self._connect_s)
+        except ClosedError:
+            self._tell(device, Verdict.LOST, b"")
+            raise
+
+    async def _prepare(self, device: str, request: Request, gap_s: float) -> None:
+        """What came since the last answer belongs to nobody; a connection that is out of step is ended."""
+        if self._link.unread and Verdict.MALFORMED in self._drain(device):
             self.close()
-            return
-        shape = (request.function, request.echo)
-        self._pending_of(request.unit)[shape] = asyncio.get_running_loop().time()
+            await self._open(device)
+
+    def _drain(self, device: str) -> set[Verdict]:
+        pieces = [*self._frames.feed(self._link.drain()), *self._frames.end()]
+        self._strays(device, pieces)
+        return {piece.verdict for piece in pieces}
+
+    async def _answer(self, device: str, request: Request, deadline: float) -> bytes | int:
+        """The payload behind the function code, or the code of a refusal."""
+        frames, wrong = self._frames, None
+        while True:
+            data = await self._received(device, request, deadline, wrong)
+            payload = frames.at_once(data)
+            if payload is not None:
+                self._tell(device, Verdict.ANSWER, data)
+                return payload
+            end: Piece | None = None
+            for piece in frames.feed(data):
+                if end is None and piece.last:
+                    end = piece
+                    self._tell(device, piece.verdict, piece.data)
+                else:
+                    wrong = piece
+                    self._strays(device, (piece,))
+            if end is not None:
+                return self._concluded(request, end)
+
+    async def _received(self, device: str, request: Request, deadline: float, wrong: Piece | None) -> bytes:
+        """More bytes in time, or what their absence means."""
+        link = self._link
+        try:
+            if wrong is not None and monotonic() > deadline:  # it talks without end
+                raise NoAnswerError(f"{link.name}: no answer in time")
+            return await link.receive(deadline)
+        except NoAnswerError as error:
+            rest = self._frames.end()
+            self._tell(device, Verdict.SILENCE, b"".join(piece.data for piece in rest))
+            wrong = wrong or next(iter(rest), None)
+            place = self._place(request)
+            if wrong is None:
+                raise NoAnswerError(f"{place} did not answer") from error
+            came = f"{wrong.verdict}: {wrong.data[:12].hex(' ')}"
+            raise RemoteProtocolError(f"{place} did not answer rightly ({came})") from error
+        except TransportError:
+            self._tell(device, Verdict.LOST, b"")
+            raise
+
+    def _concluded(self, request: Request, piece: Piece) -> bytes | int:
+        if piece.verdict is Verdict.ANSWER:
+            return piece.payload
+        if piece.verdict is Verdict.REFUSED:
+            return piece.payload[0]
+        came = f"{piece.verdict}: {piece.data[:12].hex(' ')}"
+        raise RemoteProtocolError(f"{self._place(request)} did not answer rightly ({came})")
+
+    def _refused(self, request: Request, code: int) -> NoReturn:
+        if code in _GATEWAY_CODES:
+            raise NoAnswerError(f"{self._place(request)}: the gateway gets no answer (code {code:#04x})")
+        raise DeviceError(f"{self._place(request)} refused with code {code}", code)
+
+    def _place(self, request: Request) -> str:
+        return f"{self._link.name}: unit {request.unit}, function {request.function}, address {request.start}"
+
+    def _strays(self, device: str, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            self._tell(device, piece.verdict, piece.data)
+
+    def _unsettled(self, request: Request) -> None:
+        self.close()
+
+    def _tell(self, device: str, verdict: Verdict, data: bytes) -> None:
+        if self._heard:
+            self._tap(Traffic(device, verdict, data, monotonic()))
+
+
+class SerialLine(Line):
+    """Frames of a serial line, on a tty or through a converter."""
+
+    def __init__(self, bus: ModbusRtuBus | ModbusTcpBus, frames: Frames, tap: Tap) -> None:
+        super().__init__(bus, frames, tap)
+        self._silence_s = silence_s(bus.endpoint) if isinstance(bus, ModbusRtuBus) else 0.0
+        self._tty = isinstance(bus, ModbusRtuBus)
+        self._fences = Fences()
+        self._asked = 0.0  # when the last request was sent, on the clock of Link.heard
+        self._mute = 0  # exchanges since a byte was heard
+        self._ended: dict[int, float] = {}  # unit -> end of its last exchange
+        self._last_end = 0.0
+
+    async def ask(self, device: str, request: Request, gap_s: float) -> bytes:
+        """The answer's payload; a fence goes first where an older answer could be taken for it."""
+        async with self._lock:
+            if self._fences.needed(request, monotonic()):
+                await self._pass_fence(device, request, gap_s)
+            return await self._exchange(device, request, gap_s)
+
+    async def _pass_fence(self, device: str, request: Request, gap_s: float) -> None:
+        """Make sure that no answer of the shape `request` expects is still under way."""
+        fence = self._fences.fence(request)
+        try:
+            await self._exchange(device, fence, gap_s)
+        except DeviceError:
+            # an older refusal looks the same: only time can tell, and nothing may come in it
+            before = monotonic()
+            await asyncio.sleep(self._timeout_s)
+            if self._link.heard > before:
+                raise RemoteProtocolError(
+                    f"{self._link.name}: unit {request.unit} answers out of turn"
+                ) from None
+        self._fences.clear(request.unit)
+
+    async def _exchange(self, device: str, request: Request, gap_s: float) -> bytes:
+        try:
+            return await super()._exchange(device, request, gap_s)
+        finally:
+            self._last_end = self._ended[request.unit] = monotonic()
+
+    async def _prepare(self, device: str, request: Request, gap_s: float) -> None:
+        await self._be_silent(request.unit, gap_s)
+        self._drain(device)
+        self._asked = monotonic()
 
     async def _be_silent(self, unit: int, gap_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._bus.timeout_s + gap_s
-        while (wait := self._earliest(unit, gap_s) - loop.time()) > 0:
-            if loop.time() > deadline:
-                raise RemoteProtocolError(
-                    f"{self._name}: never silent: another master, or a fault on the line"
-                )
-            await asyncio.sleep(wait)
+        now = monotonic()
+        deadline = now + self._timeout_s + gap_s
+        while (wait_s := self._earliest(unit, gap_s) - now) > 0:
+            if now > deadline:
+                raise RemoteProtocolError(f"{self._link.name}: never silent: another master, or a fault")
+            await asyncio.sleep(wait_s)
+            now = monotonic()
 
     def _earliest(self, unit: int, gap_s: float) -> float:
-        last = max(self._ended.values(), default=0.0)
-        return max(
-            max(self._heard, last) + self._silence_s,
-            self._ended.get(unit, 0.0) + gap_s,
-        )
+        quiet = max(self._link.heard, self._last_end) + self._silence_s
+        return max(quiet, self._ended.get(unit, 0.0) + gap_s)
 
-    async def _execute(self, request: Request) -> ModbusPDU:
-        assert self._client is not None
-        pdu = request.pdu()
-        self._busy = True
-        try:
-            answer: ModbusPDU = await self._client.execute(False, pdu)
-        except ConnectionException as error:
-            raise ClosedError(f"{self._name}: connection lost") from error
-        except ModbusException as error:
-            raise NoAnswerError(f"{self._name}: unit {request.unit} did not answer") from error
-        except OSError as error:
-            raise ClosedError(f"{self._name}: {error}") from error
-        finally:
-            self._busy = False
-        # pymodbus lets an answer with transaction id 0 pass, and any unit where unit 0 was asked
-        if answer.transaction_id != pdu.transaction_id or answer.dev_id != request.unit:
-            raise RemoteProtocolError(f"{self._name}: an answer of unit {answer.dev_id} to another request")
-        return answer
+    def _strays(self, device: str, pieces: Iterable[Piece]) -> None:
+        now = monotonic()
+        for piece in pieces:
+            owner = device
+            if piece.verdict is Verdict.FOREIGN:
+                unit = piece.data[0]
+                self._fences.doubt(unit, shape_of(piece.data), now)
+                owner = self.ids.get(unit, "")
+            self._tell(owner, piece.verdict, piece.data)
 
-    def _checked(self, request: Request, answer: ModbusPDU) -> bytes:
-        assert isinstance(answer, _Answer)
-        payload, function = answer.payload, answer.function_code
-        if (
-            function == request.function
-            and len(payload) == request.length
-            and payload.startswith(request.echo)
-        ):
-            return payload
-        place = f"{self._name}: unit {request.unit}, function {request.function}, address {request.start}"
-        if function != request.function | _ERROR_BIT or len(payload) != 1:
-            raise RemoteProtocolError(f"{place}: malformed answer {function:#04x} {payload[:8].hex(' ')}")
-        if payload[0] in _GATEWAY_CODES:
-            raise NoAnswerError(f"{place}: the gateway gets no answer (code {payload[0]:#04x})")
-        raise DeviceError(f"{place}: refused with code {payload[0]}", payload[0])
+    def _refused(self, request: Request, code: int) -> NoReturn:
+        self._fences.refused(request.unit, request.shape, monotonic())
+        super()._refused(request, code)
+
+    def _unsettled(self, request: Request) -> None:
+        self._frames.end()
+        self._fences.doubt(request.unit, request.shape, monotonic())
+        self._mute = self._mute + 1 if self._link.heard < self._asked else 0
+        if not self._tty and self._mute >= _MUTE_EXCHANGES:
+            self._mute = 0
+            self.close()
 
 
-def silence_s(bus: ModbusRtuBus) -> float:
+def open_line(bus: ModbusRtuBus | ModbusTcpBus, tap: Tap) -> Line:
+    """The line of a bus; nothing is opened yet."""
+    if isinstance(bus, ModbusTcpBus) and bus.framing == "tcp":
+        return Line(bus, TcpFrames(), tap)
+    return SerialLine(bus, RtuFrames(), tap)
+
+
+def silence_s(port: SerialPort) -> float:
     """3.5 characters, and 1.75 ms above 19200 baud (Modbus over Serial Line V1.02, 2.5.1.1)."""
-    bits = 1 + 8 + (bus.parity != "N") + bus.stop_bits
-    return 0.00175 if bus.baud > 19200 else 3.5 * bits / bus.baud
+    bits = 1 + 8 + (port.parity != "N") + port.stop_bits
+    return 0.00175 if port.baud > 19200 else 3.5 * bits / port.baud

@@ -138,7 +138,7 @@ async def test_a_meter_that_slept_is_asked_once_more_where_the_profile_says_so()
 )
 def test_the_silence_before_a_request_is_the_standards(baud: int, parity: str, silence: float) -> None:
     bus = ModbusRtuBus("/dev/null", baud=baud, parity=parity)  # type: ignore[arg-type]
-    assert silence_s(bus) == pytest.approx(silence, abs=1e-5)
+    assert silence_s(bus.endpoint) == pytest.approx(silence, abs=1e-5)
 
 
 async def test_the_serial_line_is_silent_between_an_answer_and_the_next_request() -> None:
