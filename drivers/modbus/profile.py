@@ -37,7 +37,9 @@ class ModbusWrite(WriteRules):
     """The lowest value that may be written, in the register's unit."""
     high: float | None = None
     """The highest value that may be written, in the register's unit."""
-    states: dict[int, Annotated[int, Field(ge=0, le=0xFFFF)]] = Field(default_factory=dict)
+    states: dict[int, Annotated[int, Field(ge=0, le=0xFFFF)]] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"pattern": "^-?[0-9]+$"}}
+    )
     """The code on the wire of each state: { 0 = 0x043C, 1 = 0x047C }; any other code read is BAD."""
 
     @model_validator(mode="after")

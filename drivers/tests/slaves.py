@@ -40,7 +40,10 @@ def tcp(transaction: int, unit: int, pdu: bytes) -> bytes:
 
 
 class Slave:
-    """One or more units; `words[unit, function, address]` (coils: 0 or 1) exist, other addresses are refused with code 2."""
+    """One or more units; `words[unit, function, address]` exist, other addresses are refused with code 2.
+
+    A word of functions 1 and 2 is 0 or 1.
+    """
 
     def __init__(self) -> None:
         self.words: dict[tuple[int, int, int], int] = {}
