@@ -7,7 +7,7 @@ STORY ?= demo
 VIEW ?=
 SPEAK ?=
 
-.PHONY: demo test test-long check season bench lock wheel clean
+.PHONY: demo test test-long test-interop check season bench lock wheel clean
 
 $(READY): requirements-dev.lock pyproject.toml deploy/setup-checkout.sh
 	sh deploy/setup-checkout.sh $(VENV)
@@ -18,11 +18,17 @@ demo: $(READY)          ## run the whole job on the simulated substation; SPEED=
 
 test: $(READY)          ## every test of the default run
 	sh deploy/system-packages.sh mosquitto mbpoll
-	$(PY) -m pytest -m "not long"
+	$(PY) -m pytest -m "not long and not interop"
 
 test-long: $(READY)     ## the long forms
 	sh deploy/system-packages.sh mosquitto mbpoll
-	$(PY) -m pytest -m long --timeout 3600
+	$(PY) -m pytest -m "long and not interop" --timeout 3600
+
+test-interop: $(READY)  ## our drivers against peers that others wrote; prints the table of what was tried
+	sh deploy/system-packages.sh mbpoll libmodbus-dev gcc g++ pkg-config socat make
+	command -v npm >/dev/null || sh deploy/system-packages.sh nodejs npm
+	$(PY) -m hil_tests.interop.peers
+	$(PY) -m pytest -m interop hil_tests/interop --timeout 300
 
 check: $(READY)         ## style, types and the direction of imports
 	$(VENV)/bin/ruff format --check .

@@ -1,0 +1,88 @@
+"""The independent peers of the interoperation tests: set up once in `out/peers/`, started on free ports.
+
+`python -m hil_tests.interop.peers` does the set-up: a C program on libmodbus, npm packages after their lock
+file, and a Python environment of the peers' own. None of it is shipped, and none was written by us.
+"""
+
+import contextlib
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SERVERS = HERE / "servers"
+PEERS = HERE.parents[1] / "out" / "peers"
+NODE = PEERS / "node"
+PYTHON = PEERS / "python" / "bin" / "python"
+LIBMODBUS = PEERS / "libmodbus_server"
+PACKAGES = ("pyMeterBus==0.8.5", "uModbus==1.0.4", "pyModbusTCP==0.3.1")
+
+
+def set_up() -> None:
+    """Make what is missing or older than its recipe; RuntimeError or CalledProcessError when it cannot be."""
+    PEERS.mkdir(parents=True, exist_ok=True)
+    _once("libmodbus", (SERVERS / "libmodbus_server.c").read_bytes(), _compile)
+    _once("node", (HERE / "package-lock.json").read_bytes(), _install_node)
+    _once("python", " ".join(PACKAGES).encode(), _install_python)
+
+
+def _once(name: str, recipe: bytes, make: Callable[[], None]) -> None:
+    mark = PEERS / f".{name}"
+    digest = hashlib.sha256(recipe).hexdigest()
+    if mark.exists() and mark.read_text(encoding="ascii") == digest:
+        return
+    print(f"setting up {name} ...", file=sys.stderr, flush=True)
+    make()
+    mark.write_text(digest, encoding="ascii")
+
+
+def _compile() -> None:
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "libmodbus"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    source = str(SERVERS / "libmodbus_server.c")
+    subprocess.run(["gcc", "-O2", "-Wall", "-o", str(LIBMODBUS), source, *flags], check=True)
+
+
+def _install_node() -> None:
+    NODE.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, NODE / name)
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error"], cwd=NODE, check=True)
+    # newer npm leaves native code unbuilt unless told; node-mbus is C++
+    subprocess.run(["npm", "rebuild", "node-mbus", "--loglevel", "error"], cwd=NODE, check=True)
+
+
+def _install_python() -> None:
+    folder = PYTHON.parents[1]
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *PACKAGES], check=True)
+
+
+def node(script: str) -> list[str]:
+    """The command that runs one of our scripts with the installed packages in reach."""
+    return ["node", str(SERVERS / script)]
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str]) -> Iterator[str]:
+    """A peer's process; the first line it prints (its port, or what it has to say)."""
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NODE_PATH": str(NODE / "node_modules")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().strip()
+            if not line:
+                raise RuntimeError(f"the peer did not start: {' '.join(command)}")
+            yield line
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    set_up()
