@@ -11,7 +11,6 @@ from typing import Protocol
 
 import msgpack
 
-from drivers import Point
 from edge.clock import Clock, Instant
 from edge.compliance import Compliance, follow, new_day
 from edge.control.decide import Decision, decide
@@ -38,7 +37,7 @@ class Bus(Protocol):
     """What the cycle needs of whoever serves a bus."""
 
     @property
-    def outputs(self) -> Mapping[str, Point]:
+    def outputs(self) -> Mapping[str, object]:
         """The points it can write, by name."""
 
     @property

@@ -38,10 +38,10 @@ class SiteError(Exception):
 
 _KNOWN_KEYS = sorted(
     {
-        key
+        found.alias or key
         for model in vars(models).values()
         if isinstance(model, type) and issubclass(model, BaseModel)
-        for key in model.model_fields
+        for key, found in model.model_fields.items()
     }
 )
 

@@ -11,12 +11,16 @@ from drivers import Unit
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Unit, plausible range (inclusive, in that unit) and whether the service may write it."""
+    """Unit, plausible range (inclusive, in that unit), whether the service may write it, whether it is slow.
+
+    What is slow waits on a busy line for what control needs: totals, rooms, levels, the door.
+    """
 
     unit: Unit
     low: float
     high: float
     output: bool = False
+    slow: bool = False
 
 
 _TEMPERATURE = Quantity(Unit.CELSIUS, -10.0, 180.0)
@@ -32,14 +36,15 @@ CIRCUIT: dict[str, Quantity] = {
     "primary_return_temperature": _TEMPERATURE,
     "primary_flow": _FLOW,
     "heat_power": Quantity(Unit.KILOWATT, -1000.0, 200_000.0),
-    "heat_energy": Quantity(Unit.KILOWATT_HOUR, 0.0, 1e12),
-    "primary_volume": Quantity(Unit.CUBIC_METRE, 0.0, 1e12),
+    "heat_energy": Quantity(Unit.KILOWATT_HOUR, 0.0, 1e12, slow=True),
+    "primary_volume": Quantity(Unit.CUBIC_METRE, 0.0, 1e12, slow=True),
     "secondary_supply_temperature": _TEMPERATURE,
     "secondary_return_temperature": _TEMPERATURE,
     "secondary_supply_pressure": _PRESSURE,
     "secondary_return_pressure": _PRESSURE,
     "makeup_flow": _FLOW,
-    "makeup_volume": Quantity(Unit.CUBIC_METRE, 0.0, 1e9),
+    "meter_number": Quantity(Unit.STATE, 0.0, 1e12, slow=True),  # of the heat meter, or the make-up meter
+    "makeup_volume": Quantity(Unit.CUBIC_METRE, 0.0, 1e9, slow=True),
     "valve_position": _PERCENT,
     "valve_setpoint": _PERCENT_OUTPUT,
     "pump_1.frequency": Quantity(Unit.HERTZ, 0.0, 70.0),
@@ -58,13 +63,13 @@ STATION: dict[str, Quantity] = {
     "outdoor_temperature": Quantity(Unit.CELSIUS, -50.0, 50.0),
     "primary_supply_temperature": _TEMPERATURE,
     "primary_differential_pressure": Quantity(Unit.BAR, -1.0, 16.0),
-    "tank_level": Quantity(Unit.METRE, -0.2, 20.0),
-    "sump_level": Quantity(Unit.METRE, -0.2, 10.0),
+    "tank_level": Quantity(Unit.METRE, -0.2, 20.0, slow=True),
+    "sump_level": Quantity(Unit.METRE, -0.2, 10.0, slow=True),
     "mains_power": _STATE,
-    "door": _STATE,
+    "door": Quantity(Unit.STATE, 0.0, 65535.0, slow=True),
 }
 
-ROOM: dict[str, Quantity] = {"temperature": Quantity(Unit.CELSIUS, -20.0, 50.0)}
+ROOM: dict[str, Quantity] = {"temperature": Quantity(Unit.CELSIUS, -20.0, 50.0, slow=True)}
 
 
 def quantity(point: str) -> Quantity | None:

@@ -19,8 +19,8 @@ import msgpack
 
 from drivers import Bus, DeviceSetting, Driver, Tap, open_driver
 from edge import compliance, status
-from edge.acquisition import BusWorker, Listeners, PolledDevice
-from edge.assembly import age_limits, bus_setting, device_setting
+from edge.acquisition import BusWorker, Listeners
+from edge.assembly import age_limits, bus_setting, device_setting, polled
 from edge.check import Loaded, load
 from edge.clock import Clock, SystemClock
 from edge.control.state import ControlState, from_plain, initial
@@ -34,6 +34,7 @@ from edge.notify import Notifier
 from edge.recorder import Recorder
 from edge.records import Event, Plain
 from edge.rules.civil import local_day
+from edge.site import Bus as SiteBus
 from edge.store import sync_folder
 from edge.upstream import Upstream, UpstreamStatus
 from edge.upstream.codec import HISTORY
@@ -217,29 +218,24 @@ class _Service:
 
     def _workers(self, opener: OpenDriver) -> list[BusWorker]:
         site, clock = self._loaded.site, self._clock
-        self._inbox = Inbox(age_limits(site, clock.speed), clock.now())
-        return [self._worker(bus.id, bus_setting(bus), opener) for bus in site.buses]
+        self._inbox = Inbox(age_limits(self._loaded.devices, site, clock.speed), clock.now())
+        return [self._worker(bus, number / len(site.buses), opener) for number, bus in enumerate(site.buses)]
 
-    def _worker(self, bus_id: str, setting: Bus, opener: OpenDriver) -> BusWorker:
-        fitted = [each for each in self._loaded.devices if each.setting.bus == bus_id]
+    def _worker(self, bus: SiteBus, place: float, opener: OpenDriver) -> BusWorker:
+        """The task of one bus; `place` (0 to 1) is its own among the buses, so that not all begin at once."""
+        fitted = [each for each in self._loaded.devices if each.setting.bus == bus.id]
         traffic, settings = Listeners(), [device_setting(each) for each in fitted]
-        driver = opener(setting, settings, lambda: self._clock.now().wall, traffic)
-        due = self._clock.now().monotonic
-        devices = [
-            PolledDevice(each.setting.id, each.inputs, each.setting.period_s, due)
-            for each in fitted
-            if each.inputs
-        ]
-        outputs = {point.name: point for each in fitted for point in each.outputs}
-        return BusWorker(bus_id, driver, devices, outputs, self._inbox, self._clock, traffic)
+        driver = opener(bus_setting(bus), settings, lambda: self._clock.now().wall, traffic)
+        devices = polled(fitted, self._clock.now().monotonic, place)
+        outputs = {each.point.name: each for device in fitted for each in device.outputs}
+        return BusWorker(bus.id, driver, devices, outputs, self._inbox, self._clock, bus.timeout_s, traffic)
 
     def _cycle(self, workers: list[BusWorker], minds: Minds) -> Cycle:
-        devices = [device for worker in workers for device in worker.devices]
         room = self._loaded.pack.room
         limits = Limits(room_minimum_c=None if room is None else room.threshold_c)
 
         def publish(outcome: Outcome) -> None:
-            self._publish(cycle, devices, outcome)
+            self._publish(cycle, workers, outcome)
 
         cycle = Cycle(
             self._loaded.site,
@@ -258,14 +254,14 @@ class _Service:
     def _alive(self) -> None:
         self._notifier.tell("READY=1\nWATCHDOG=1")
 
-    def _publish(self, cycle: Cycle, devices: list[PolledDevice], outcome: Outcome) -> None:
+    def _publish(self, cycle: Cycle, workers: list[BusWorker], outcome: Outcome) -> None:
         """Once a second of real time."""
         now = outcome.image.now.monotonic
         if now < self._status_due:
             return
         self._status_due = now + self._clock.speed
         shown = status.document(
-            self._loaded.site, outcome, cycle.pace, devices, self._recorder.tail, self._upstream_status()
+            self._loaded.site, outcome, cycle.pace, workers, self._recorder.tail, self._upstream_status()
         )
         try:
             status.write(self._paths.status, shown)
@@ -278,7 +274,7 @@ class _Service:
 
     async def _remember(self) -> Minds:
         """What the last run left: control state in the history, alarms, outages and duties in the journal."""
-        rows = [*await self._latest("alarm."), *await self._latest("outage.")]
+        rows = [row for kind in ("alarm.", "outage.", "meter.") for row in await self._latest(kind)]
         watch = restore(rows)
         if watch.discarded:
             log.warning("not rebuilt from the journal", extra={"subjects": watch.discarded})

@@ -5,9 +5,10 @@ knowledge of the trade supports (sources beside them). `edge.check` loads a file
 """
 
 from datetime import date
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -291,11 +292,27 @@ class OpcUaServer(Model):
 Bus = Annotated[SerialBus | TcpBus | MeterLine | OpcUaServer, Field(discriminator="kind")]
 
 
+Period = Annotated[float, Field(ge=0.5, le=86400)]
+
+
+class MappedPoint(Model):
+    """Where a point lives in its device, and how often it is read if not as often as its device (s)."""
+
+    register_: Annotated[Register, Field(alias="register")]
+    period_s: Period | None = None
+
+
+def _as_table(given: object) -> object:
+    """A register's name alone is short for a table with nothing else in it."""
+    return {"register": given} if isinstance(given, str) else given
+
+
 class Device(Model):
     """A device on a bus: its profile, its address, how often it is read, what its registers mean here.
 
     Modbus devices have a `unit_id`, meters on M-Bus and CJ/T 188 an `address`.
-    `points` maps the house's point names to register names of the profile.
+    The key `points` maps the house's point names to register names of the profile, or to a table
+    `{ register = "...", period_s = ... }` for a point with a period of its own.
     """
 
     id: Name
@@ -304,7 +321,18 @@ class Device(Model):
     unit_id: Annotated[int, Field(ge=1, le=247)] | None = None
     address: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{1,16}(\.[0-9A-Za-z]+)*$")] | None = None
     period_s: Annotated[float, Field(ge=0.5, le=3600)] = 10.0
-    points: dict[str, Register] = Field(min_length=1)
+    mapping: dict[str, Annotated[MappedPoint, BeforeValidator(_as_table)]] = Field(
+        alias="points", min_length=1
+    )
+
+    @cached_property
+    def points(self) -> dict[str, str]:
+        """Register names of the profile by point name."""
+        return {name: mapped.register_ for name, mapped in self.mapping.items()}
+
+    def period_of(self, point: str) -> float:
+        """How often the site wants a point to be read, s."""
+        return self.mapping[point].period_s or self.period_s
 
 
 class Upstream(Model):

@@ -6,12 +6,13 @@ Keys and values, units and qualities: no language, no logic. `edge.watch` draws 
 import json
 import os
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from drivers import Reading
-from edge.acquisition import PolledDevice
+from edge.acquisition import BusWorker, PolledDevice
+from edge.acquisition.statistics import p99
 from edge.compliance import Compliance, refund_figures
 from edge.cycle import Outcome, Pace
 from edge.records import CircuitView, Event
@@ -49,7 +50,7 @@ def document(
     site: Site,
     outcome: Outcome,
     pace: Pace,
-    devices: list[PolledDevice],
+    workers: Sequence[BusWorker],
     tail: deque[Event],
     upstream: UpstreamStatus | None,
 ) -> Document:
@@ -73,12 +74,39 @@ def document(
         "compliance": _compliance(outcome.compliance, site.regulation.pack),
         "pace": {"steps": pace.steps, "missed": pace.missed},
         "devices": [
-            {"id": d.id, "lost": d.lost, "reads": d.reads, "errors": d.errors, "error": d.last_error}
-            for d in devices
+            _device(device, worker, image.now.monotonic) for worker in workers for device in worker.devices
         ],
         "upstream": None if upstream is None else _upstream(upstream),
         "tail": [{"kind": e.kind, "subject": e.subject, "detected": e.detected} for e in tail],
     }
+
+
+def _device(device: PolledDevice, worker: BusWorker, now: float) -> Document:
+    """How a device is doing. Latencies in real s, intervals and pauses in s of the clock; None: not known."""
+    found, health = device.statistics, device.health
+    latencies = found.latencies
+    return {
+        "id": device.id,
+        "bus": worker.id,
+        "lost": health.lost,
+        "failures": health.failures,
+        "reads": found.reads,
+        "errors": found.errors,
+        "error": found.last_error,
+        "frames": {verdict.value: count for verdict, count in found.counts.items() if count},
+        "latency_s": _rounded(sum(latencies) / len(latencies) if latencies else None),
+        "latency_max_s": _rounded(max(latencies, default=None)),
+        "period_s": device.period_s,
+        "interval_p99_s": _rounded(p99(found.intervals)),
+        "missed": found.missed,
+        "probe_in_s": _rounded(max(0.0, health.latest - now)) if health.failures else None,
+        "not_written": worker.writes.refusing(device.id),
+        "fail_safe": device.fail_safe.wrong(),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _upstream(found: UpstreamStatus) -> Document:

@@ -1,7 +1,8 @@
 """Acquisition: one task per bus reads what is due, writes what the cycle wants, and runs errands."""
 
-from edge.acquisition.errands import Errands
+from edge.acquisition.device import PolledDevice
 from edge.acquisition.listeners import Listeners
-from edge.acquisition.worker import BusWorker, PolledDevice
+from edge.acquisition.settings import Guard, Input, Output
+from edge.acquisition.worker import BusWorker
 
-__all__ = ["BusWorker", "Errands", "Listeners", "PolledDevice"]
+__all__ = ["BusWorker", "Guard", "Input", "Listeners", "Output", "PolledDevice"]

@@ -14,6 +14,7 @@ from drivers import ClosedError, Driver
 T = TypeVar("T")
 Job = Callable[[Driver], Awaitable[T]]
 
+PATIENCE_S = 5.0  # real seconds that a job waits on a line that control inputs keep busy
 LONGEST_S = 30.0  # real seconds: a job that hangs ends in TimeoutError and does not hang the bus
 
 
@@ -24,12 +25,16 @@ class Errands:
         self._wake = wake
         self._queue: deque[tuple[Job[Any], asyncio.Future[Any]]] = deque()
         self._closed = False
+        self._since = 0.0  # loop time from which the oldest job waits: asked, or the last one's end
 
     async def ask(self, job: Job[T]) -> T:
         """The job's result; ClosedError when the bus ends before its turn comes."""
         if self._closed:
             raise ClosedError("the bus is served no longer")
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        if not self.waiting:
+            self._since = loop.time()
         self._queue.append((job, done))
         self._wake()
         return await done
@@ -40,6 +45,11 @@ class Errands:
         while self._queue and self._queue[0][1].done():
             self._queue.popleft()
         return bool(self._queue)
+
+    @property
+    def impatient(self) -> bool:
+        """True when the oldest job has waited so long that it goes before control inputs, once."""
+        return asyncio.get_running_loop().time() - self._since >= PATIENCE_S
 
     async def run_next(self, driver: Driver) -> None:
         """Run the oldest job; what it raises goes to the one who asked. Call only when one is `waiting`."""
@@ -56,6 +66,8 @@ class Errands:
         else:
             if not done.done():
                 done.set_result(result)
+        finally:
+            self._since = asyncio.get_running_loop().time()
 
     def close(self) -> None:
         """The bus ends: everybody who waits is told."""

@@ -1,30 +1,31 @@
-"""One task per bus: reads the devices that are due, writes what the cycle wants, keeps silent devices apart.
+"""One task per bus: writes what the cycle wants, reads what is due, runs errands, keeps silent devices apart.
 
-Order on a bus: writes first, then a technician's errand, then the device most overdue. A failed read puts BAD
-readings, never silence.
-A device that does not answer is probed with growing pauses (doubling from its period up to `PROBE_LIMIT_S`),
-so that it costs only itself. Periods and pauses are in the clock's seconds, I/O time limits in real ones.
+Order on a bus: writes, control inputs that are due, a technician's errands, slow points, probes. A failed
+read puts BAD readings, never silence. Periods and pauses are in the clock's seconds, I/O time limits in real
+ones.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from drivers import DeviceError, Driver, DriverError, Point, ProtocolError, Reading, Reason, Tap
+from drivers import DeviceError, Driver, DriverError, ProtocolError, Reading, Reason, Tap
+from edge.acquisition.device import PolledDevice
 from edge.acquisition.errands import Errands, Job
 from edge.acquisition.listeners import Listeners
+from edge.acquisition.schedule import Schedule, Task, Turn
+from edge.acquisition.settings import Output
+from edge.acquisition.statistics import Ledger
+from edge.acquisition.writes import Writes
 from edge.clock import Clock
 from edge.image import Inbox
-from edge.records import Command, Event
+from edge.records import Command, Event, Plain
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-PROBE_LIMIT_S = 60.0  # a returned device is seen within a minute; OpenEMS waits up to five
-LOST_AFTER = 3  # failed reads in a row until a device counts as lost
 
 REASONS: tuple[tuple[type[DriverError], Reason], ...] = (
     (ProtocolError, Reason.PROTOCOL),
@@ -34,55 +35,43 @@ REASONS: tuple[tuple[type[DriverError], Reason], ...] = (
 
 
 @dataclass(slots=True)
-class PolledDevice:
-    """A device, its points to read, and how it is doing. `due` is a monotonic time in s."""
-
-    id: str
-    points: tuple[Point, ...]
-    period_s: float
-    due: float = 0.0
-    failures: int = 0
-    reads: int = 0
-    errors: int = 0
-    last_error: str = ""
-
-    @property
-    def lost(self) -> bool:
-        """True while the device counts as lost."""
-        return self.failures >= LOST_AFTER
-
-    def pause_s(self) -> float:
-        """Time until the next read: the period, doubled for every failure in a row beyond the first."""
-        doubled = self.period_s * 2.0 ** min(max(self.failures - 1, 0), 10)
-        return self.period_s if self.failures == 0 else min(doubled, max(PROBE_LIMIT_S, self.period_s))
-
-
-@dataclass(slots=True)
 class BusWorker:
     """Serves one bus through one driver. `outputs` maps the names of writable points of this bus.
 
-    `traffic` is the tap that the driver was opened with.
+    `timeout_s` is the bus's time limit in real seconds, `traffic` the tap that the driver was opened with.
     """
 
     id: str
     driver: Driver
     devices: Sequence[PolledDevice]
-    outputs: dict[str, Point]
+    outputs: Mapping[str, Output]
     inbox: Inbox
     clock: Clock
+    timeout_s: float = 1.0
     traffic: Listeners = field(default_factory=Listeners)
     events: list[Event] = field(default_factory=list)
-    failed: set[str] = field(default_factory=set)  # points whose last write was not accepted
-    _wanted: dict[str, Command] = field(default_factory=dict)
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    writes: Writes = field(init=False)
+    _schedule: Schedule = field(init=False)
     _errands: Errands = field(init=False)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.writes = Writes(self.outputs, self.clock, self._is_lost, self._tell)
+        self._schedule = Schedule(self.devices, self.timeout_s * self.clock.speed)
         self._errands = Errands(self._wake.set)
+        self.traffic.add(Ledger({device.id: device.statistics for device in self.devices}))
+        now = self.clock.now().monotonic
+        for device in self.devices:
+            device.fail_safe.begin(now)
+
+    @property
+    def failed(self) -> set[str]:
+        """Points whose last write was not accepted."""
+        return self.writes.failed
 
     def submit(self, command: Command) -> None:
         """Want a value written; the newest command for a point replaces an older one not yet written."""
-        self._wanted[command.point] = command
+        self.writes.want(command)
         self._wake.set()
 
     async def errand(self, job: Job[T]) -> T:
@@ -109,24 +98,27 @@ class BusWorker:
             async with self.driver:
                 while True:
                     self._wake.clear()  # before the writes: a command that comes during them must not wait
-                    await self._write_wanted()
-                    if self._errands.waiting:
-                        await self._errands.run_next(self.driver)
-                    await self._read_or_idle()
+                    await self._serve(self.clock.now().monotonic)
         finally:
             self._errands.close()
 
-    async def _read_or_idle(self) -> None:
-        """Read the device most overdue; where none is due, wait."""
-        device = min(self.devices, key=lambda each: each.due, default=None)
-        now = self.clock.now().monotonic
-        if device is not None and device.due <= now:
-            await self._read(device)
-        else:
-            await self._idle(device.due if device is not None else now + 1.0)
+    async def _serve(self, now: float) -> None:
+        """Use the line once, or wait until there is something to do."""
+        if await self.writes.work(self.driver, now):
+            return
+        turn = self._schedule.urgent(now)
+        if self._errands.waiting and (turn is None or self._errands.impatient):
+            await self._errands.run_next(self.driver)
+            return
+        turn = turn or self._schedule.patient(now)
+        if turn is None:
+            await self._idle(min(self._schedule.next_due(now), self.writes.next_due()))
+            return
+        self._schedule.begun(turn, now)
+        await (self._verify(turn.device) if turn.task is Task.FAIL_SAFE else self._read(turn))
 
     async def _idle(self, until: float) -> None:
-        """Wait for the next due time or for a command, whichever is first."""
+        """Wait for the next due time, a command or an errand, whichever is first."""
         wait_s = max(0.0, until - self.clock.now().monotonic) / self.clock.speed
         try:
             async with asyncio.timeout(wait_s):
@@ -134,64 +126,71 @@ class BusWorker:
         except TimeoutError:
             return
 
-    async def _write_wanted(self) -> None:
-        for name in [name for name in self._wanted if not self._is_lost(name)]:
-            command = self._wanted.pop(name)
-            if command.until < self.clock.now().monotonic:
-                continue  # void: whoever asked has not renewed it
-            try:
-                await self.driver.write(self.outputs[name], command.value)
-            except DriverError as error:
-                self._write_failed(name, error)
-            else:
-                self.failed.discard(name)
-
-    def _is_lost(self, output: str) -> bool:
-        """A lost device is not written to, its neighbours need the line; its commands wait until void."""
-        wanted = self.outputs[output].device
-        return any(device.lost for device in self.devices if device.id == wanted)
-
-    def _write_failed(self, point: str, error: DriverError) -> None:
-        if point in self.failed:
-            return
-        self.failed.add(point)
-        log.warning("write failed", extra={"point": point, "error": str(error)})
-        self._tell("output.failed", point, {"error": str(error)})
-
-    async def _read(self, device: PolledDevice) -> None:
+    async def _read(self, turn: Turn) -> None:
+        device, begun = turn.device, self.clock.now().monotonic
+        probing = turn.task is Task.PROBE
+        points = (device.probe,) if probing else device.points_of(turn.groups)
         try:
-            readings = await self.driver.read(device.points)
+            readings = await self.driver.read(points)
+            if probing and len(device.points) > 1:  # it lives: everything it has, at once
+                readings = await self.driver.read(device.points)
         except DriverError as error:
-            self._read_failed(device, error)
+            self._read_failed(device, error, begun)
         else:
-            self.inbox.put(readings, self.clock.now().monotonic)
-            self._read_succeeded(device)
-        device.due = self._next_due(device)
+            self._read_succeeded(turn, readings)
 
-    def _next_due(self, device: PolledDevice) -> float:
-        """On the device's own grid while it answers; times missed on a full line are not made up for."""
-        now = self.clock.now().monotonic
-        return max(device.due + device.period_s, now) if device.failures == 0 else now + device.pause_s()
-
-    def _read_failed(self, device: PolledDevice, error: DriverError) -> None:
+    def _read_failed(self, device: PolledDevice, error: DriverError, begun: float) -> None:
         now = self.clock.now()
         reason = next(reason for kind, reason in REASONS if isinstance(error, kind))
         bad = {point.name: Reading.bad(reason, point.unit, now.wall) for point in device.points}
         self.inbox.put(bad, now.monotonic)
-        device.failures += 1
-        device.errors += 1
-        device.last_error = str(error)
-        if device.failures == LOST_AFTER:
-            log.warning("device lost", extra={"device": device.id, "error": str(error)})
+        device.statistics.errors += 1
+        device.statistics.last_error = str(error)
+        device.statistics.interrupted()
+        if device.health.failed(now.monotonic, now.monotonic - begun, device.period_s):
             self._tell("device.lost", device.id, {"bus": self.id, "error": str(error)})
 
-    def _read_succeeded(self, device: PolledDevice) -> None:
-        device.reads += 1
-        if device.lost:
-            log.info("device returned", extra={"device": device.id, "failures": device.failures})
-            self._tell("device.returned", device.id, {"bus": self.id, "failures": device.failures})
-        device.failures = 0
+    def _read_succeeded(self, turn: Turn, readings: Mapping[str, Reading]) -> None:
+        device, now = turn.device, self.clock.now().monotonic
+        self.inbox.put(readings, now)
+        device.statistics.reads += 1
+        failures = device.health.failures
+        if turn.task is Task.PROBE:
+            for group in device.groups:
+                group.resume(now)
+            device.fail_safe.begin(now)
+        else:
+            device.statistics.missed += sum(device.groups[number].done(now) for number in turn.groups)
+        if turn.task is Task.PROBE or 0 in turn.groups:
+            device.statistics.read(now)
+        if device.health.answered():
+            self.writes.returned(device.id)
+            self._tell("device.returned", device.id, {"bus": self.id, "failures": failures})
 
-    def _tell(self, kind: str, subject: str, body: dict[str, str | int]) -> None:
+    async def _verify(self, device: PolledDevice) -> None:
+        """Read the fail-safe registers; the reads of its points, not this one, judge whether it lives."""
+        watch = device.fail_safe
+        try:
+            readings = await self.driver.read(watch.points)
+        except DriverError:
+            watch.failed(self.clock.now().monotonic)
+            return
+        for body in watch.judge(readings, self.clock.now().monotonic):
+            self._tell("device.fail_safe", device.id, {"bus": self.id, **body})
+
+    def _is_lost(self, device: str) -> bool:
+        """A lost device is not written to, its neighbours need the line; its commands wait until void."""
+        return any(each.lost for each in self.devices if each.id == device)
+
+    def _tell(self, kind: str, subject: str, body: dict[str, Plain]) -> None:
         wall = self.clock.now().wall
+        log.log(_LEVELS.get(kind, logging.WARNING), kind, extra={"subject": subject, **_flat(body)})
         self.events.append(Event(kind, subject, wall, wall, body))
+
+
+_LEVELS = {"device.returned": logging.INFO, "output.accepted": logging.INFO}
+
+
+def _flat(body: dict[str, Plain]) -> dict[str, Plain]:
+    """What a log line can carry of a body."""
+    return {key: value for key, value in body.items() if not isinstance(value, dict)}

@@ -73,6 +73,7 @@ class FieldDriver:
         """An actuator at once where it should be: the position follows the setpoint."""
         self._answer(point.device)
         self._field.written.append((point.name, value))
+        self._field.values[point.name] = value
         self._field.on_write(point)
         if point.name.endswith(".valve_setpoint"):
             self._field.values[point.name.replace("setpoint", "position")] = value

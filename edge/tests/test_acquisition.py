@@ -3,10 +3,10 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from drivers import Point, Quality, Reason, Unit
-from edge.acquisition import BusWorker, PolledDevice
+from edge.acquisition import BusWorker, Input, Output, PolledDevice
 from edge.clock import ScaledClock
 from edge.image import Inbox
 from edge.records import Command, Holder
@@ -20,16 +20,17 @@ VALVE = Point("low.valve_setpoint", "alive", "setpoint", Unit.PERCENT)
 class Bus:
     """A worker with two devices read every 2 s of its clock, in a field."""
 
-    def __init__(self) -> None:
+    def __init__(self, period_s: float = 2.0, more: Sequence[Output] = ()) -> None:
         self.clock = ScaledClock(1_768_428_000.0, time.monotonic(), SPEED)
         self.field = Field(dict.fromkeys(READ.values(), 10.0))
         self.inbox = Inbox(dict.fromkeys(READ.values(), 60.0), self.clock.now())
         self.devices = [
-            PolledDevice(name, (Point(point, name, "flow", Unit.CUBIC_METRE_PER_HOUR),), 2.0)
+            PolledDevice.of(name, [Input(Point(point, name, "flow", Unit.CUBIC_METRE_PER_HOUR), period_s)])
             for name, point in READ.items()
         ]
         driver = self.field.open(None, [], lambda: self.clock.now().wall, print)  # type: ignore[arg-type] # no bus here
-        self.worker = BusWorker("line", driver, self.devices, {VALVE.name: VALVE}, self.inbox, self.clock)
+        self.outputs = {each.point.name: each for each in (Output(VALVE), *more)}
+        self.worker = BusWorker("line", driver, self.devices, self.outputs, self.inbox, self.clock)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Run the bus until the condition holds; fail after 10 real seconds."""
@@ -50,7 +51,7 @@ class Bus:
 async def test_a_silent_device_gives_bad_readings_with_the_reason_not_silence() -> None:
     bus = Bus()
     bus.field.dead.add("dead")
-    await bus.until(lambda: bus.devices[1].failures > 0)
+    await bus.until(lambda: bus.devices[1].health.failures > 0)
     reading = bus.inbox.freeze(bus.clock.now()).get(READ["dead"])
     assert (reading.quality, reading.reason, reading.value) == (Quality.BAD, Reason.NO_ANSWER, None)
 
@@ -71,7 +72,7 @@ async def test_a_device_that_returns_is_read_again_and_both_are_told_once() -> N
     bus.field.dead.add("dead")
     await bus.until(lambda: bus.devices[1].lost)
     bus.field.dead.clear()
-    await bus.until(lambda: bus.devices[1].failures == 0)
+    await bus.until(lambda: bus.devices[1].health.failures == 0)
     assert [event.kind for event in bus.worker.drain_events()] == ["device.lost", "device.returned"]
     assert bus.inbox.freeze(bus.clock.now()).value(READ["dead"]) == 10.0
 
@@ -106,7 +107,6 @@ async def test_a_refused_write_is_told_once_and_named_until_it_succeeds() -> Non
     bus = Bus()
     bus.field.dead.add("alive")
     for value in (40.0, 41.0):
-        bus.devices[0].failures = 0
         bus.worker.submit(bus.command(value, lasts_s=1e6))
         await bus.until(lambda: bus.worker.failed == {VALVE.name})
     assert [event.kind for event in bus.worker.drain_events()] == ["output.failed"]
@@ -116,15 +116,10 @@ async def test_a_refused_write_is_told_once_and_named_until_it_succeeds() -> Non
 
 
 async def test_a_command_that_comes_during_a_write_waits_for_no_read() -> None:
-    bus = Bus()
-    for device in bus.devices:
-        device.period_s = 1e6
     other = Point("low.pump_1.run", "alive", "run", Unit.STATE)
-    bus.worker.outputs[other.name] = other
+    bus = Bus(period_s=1e6, more=[Output(other)])
     later = Command(other.name, 1.0, Holder.AUTOMATIC, "reason.automatic", math.inf)
     await bus.until(lambda: len(bus.field.asked) == 2)
     bus.field.on_write = lambda point: bus.worker.submit(later) if point is VALVE else None
     bus.worker.submit(bus.command(40.0, lasts_s=1e6))
-    for device in bus.devices:
-        device.due = bus.clock.now().monotonic + 1e6
     await bus.until(lambda: len(bus.field.written) == 2)
