@@ -33,7 +33,7 @@ from drivers.settings import (
     Tls,
 )
 from drivers.traffic import Tap, Traffic, Verdict
-from drivers.units import Unit, convert
+from drivers.units import Unit, convert, factor
 
 __all__ = [
     "Browsable",
@@ -73,6 +73,7 @@ __all__ = [
     "Unit",
     "Verdict",
     "convert",
+    "factor",
     "load_profile",
     "open_driver",
     "parse_profile",
