@@ -10,7 +10,7 @@ import os
 import ssl
 import termios
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, cast
 
 import serial
 
@@ -207,8 +207,7 @@ class _Socket(asyncio.Protocol):
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class, but by what it does
 
     def data_received(self, data: bytes) -> None:
         if not self.ended:
