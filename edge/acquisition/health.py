@@ -12,7 +12,7 @@ LOST_AFTER = 3  # failed reads in a row, and
 LOST_AFTER_S = 3.0  # this long since the first of them, until a device counts as lost
 PROBE_LIMIT_S = 60.0  # a returned device is seen within a minute; OpenEMS waits up to five
 WINDOW = (0.6, 0.9)  # of the pause: from when a probe may go, and from when it goes anyway
-TRUSTED_AFTER = 10  # good reads in a row until a device that failed is trusted again
+TRUSTED_AFTER = 100  # good reads in a row until one that failed is trusted again: rarer faults spare the p99
 
 
 @dataclass(slots=True)
