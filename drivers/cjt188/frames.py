@@ -113,7 +113,7 @@ def decode(data: bytes) -> Frame:
 
 
 class Receiver:
-    """Makes pieces of bytes as they come (drivers.dialogue.Frames). Never raises.
+    """Makes pieces of bytes as they come (drivers.pieces.Frames). Never raises.
 
     What precedes a frame (FE, a converter's greeting) belongs to its piece. A start whose frame turns out to
     be spoilt is given at once, up to the next byte that may be a start.

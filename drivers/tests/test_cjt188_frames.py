@@ -14,7 +14,7 @@ from drivers.cjt188.frames import LONGEST_DATA, WILDCARD, Frame, Receiver, decod
 from drivers.cjt188.units import UNIT_CODES, Kind
 from drivers.cjt188.values import bcd, candidates
 from drivers.cjt188.values import decode as decode_heat
-from drivers.dialogue import Piece
+from drivers.pieces import Piece
 from drivers.tests.cjt188_meters import answer, heat_payload
 
 BYTE = st.integers(0, 255)
