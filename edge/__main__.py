@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="substation-edge", description="Substation Edge / 换热站边缘控制器")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_check, _add_watch, _add_verify, _add_export, _add_receive):
+    for add in (_add_run, _add_check, _add_watch, _add_verify, _add_export, _add_receive, *_FIELDWORK):
         add(commands)
     for command in commands.choices.values():
         command.add_argument("--lang", choices=["zh", "en"], help="language (default: the locale's) / 语言")
@@ -208,6 +208,34 @@ def _receive(options: argparse.Namespace, texts: Texts) -> int:
 
     logs.configure()
     return command.run(options, texts)
+
+
+def _tool(verb: str, words: str) -> "Callable[[Commands[argparse.ArgumentParser]], None]":
+    """A technician's tool: its arguments and its work are the fieldwork's."""
+
+    def add(commands: "Commands[argparse.ArgumentParser]") -> None:
+        from edge.fieldwork import arguments  # noqa: PLC0415 - as light as the rest of the parser
+
+        arguments.ADD[verb](commands.add_parser(verb, help=words))
+        commands.choices[verb].set_defaults(command=_fieldwork, verb=verb)
+
+    return add
+
+
+def _fieldwork(options: argparse.Namespace, texts: Texts) -> int:
+    from edge.fieldwork import commands  # noqa: PLC0415 - the other commands start without the field libraries
+
+    return commands.run(options, texts)
+
+
+_FIELDWORK = (
+    _tool("scan", "who answers on a bus / 扫描总线"),
+    _tool("read", "read a device, a register or a point / 读取"),
+    _tool("write", "write a register or hold an output / 写入"),
+    _tool("monitor", "frames on a bus and their meaning / 监视报文"),
+    _tool("probe", "find order and scale of an unknown meter / 试探未知表"),
+    _tool("browse", "tree of an OPC UA server / 浏览 OPC UA"),
+)
 
 
 if __name__ == "__main__":

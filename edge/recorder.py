@@ -31,6 +31,7 @@ class Recorder:
         self._history = history
         self._waiting: list[Entry] = []
         self._given_up = 0
+        self._lock = asyncio.Lock()  # a technician's event may come while the cycle's are being stored
         self.failing = False
         self.seq = 0
         self.tail: deque[Event] = deque(maxlen=TAIL)
@@ -40,7 +41,10 @@ class Recorder:
 
         A cancellation waits for the commit in hand: what it stored must not be stored again by the next call.
         """
-        events = tuple(events)
+        async with self._lock:
+            await self._store(tuple(events), now)
+
+    async def _store(self, events: tuple[Event, ...], now: Instant) -> None:
         self.tail.extend(events)
         self._waiting += [Entry.of(event) for event in events]
         if not self._waiting:

@@ -26,6 +26,10 @@ from edge.clock import Clock, SystemClock
 from edge.control.state import ControlState, from_plain, initial
 from edge.cycle import CONTROL_STATE, WATCH_STATE, Cycle, Minds, Outcome
 from edge.events import Limits, WatchState, restore, resume
+from edge.fieldwork.access import BusView, Hold, Live
+from edge.fieldwork.arguments import SOCKET
+from edge.fieldwork.messages import FieldworkError
+from edge.fieldwork.server import Server
 from edge.history import History, HistoryError
 from edge.image import Inbox
 from edge.journal import Journal, JournalError, Row
@@ -59,6 +63,11 @@ class Paths:
     def last_good(self) -> Path:
         """The copy of the last site file that passed every check."""
         return self.data / "site.last-good.toml"
+
+    @property
+    def socket(self) -> Path:
+        """Where a technician's tools find the service."""
+        return self.status.with_name(SOCKET)
 
 
 def load_or_fall_back(paths: Paths) -> tuple[Loaded, SiteError | None]:
@@ -193,6 +202,7 @@ class _Service:
         workers = self._workers(opener)
         cycle = self._cycle(workers, await self._remember())
         jobs = {f"bus {worker.id}": worker.run for worker in workers} | {"cycle": cycle.run}
+        jobs["fieldwork"] = Server(self._paths.socket, self._access(workers, cycle)).run
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job(), name=name) for name, job in jobs.items()]
             sender = group.create_task(self._upstream.run(), name="upstream") if self._upstream else None
@@ -251,6 +261,22 @@ class _Service:
         )
         return cycle
 
+    def _access(self, workers: list[BusWorker], cycle: Cycle) -> Live:
+        """The buses as a technician's tools see them; outputs stay the cycle's."""
+        devices, buses = self._loaded.devices, self._loaded.site.buses
+        on_bus = {bus.id: tuple(each for each in devices if each.setting.bus == bus.id) for bus in buses}
+        return Live(
+            {bus.id: BusView(bus.id, bus_setting(bus), on_bus[bus.id]) for bus in buses},
+            self._paths.site.parent,
+            {worker.id: worker for worker in workers},
+            lambda: self._clock.now().wall,
+            self._tell,
+            *_holding(cycle),
+        )
+
+    async def _tell(self, event: Event) -> None:
+        await self._recorder.record([event], self._clock.now())
+
     def _alive(self) -> None:
         self._notifier.tell("READY=1\nWATCHDOG=1")
 
@@ -308,6 +334,15 @@ class _Service:
             log.warning("state not restored", extra={"key": key, "error": str(error)})
             return None
         return kept
+
+
+def _holding(_cycle: Cycle) -> tuple[Callable[[Hold], None], Callable[[str, str], None]]:
+    """How outputs are held and released."""
+
+    def refuse(*_: object) -> None:
+        raise FieldworkError("no_hold")
+
+    return refuse, refuse
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,0 +1,162 @@
+"""`scan`: who answers on a bus, one exchange at a time, and what each may be.
+
+Most Modbus devices know no question for what they are: a unit is there when it answers a read of register 0
+(function 3, then 4) or refuses it, and the profiles whose telling values make sense are named.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from drivers import (
+    ClosedError,
+    ModbusProfile,
+    ModbusRtuBus,
+    ModbusTcpBus,
+    NoAnswerError,
+    Profile,
+    ProtocolError,
+    Quality,
+    Reading,
+    Reason,
+    Unit,
+)
+from edge.assembly import load_profiles
+from edge.fieldwork import places, temporary
+from edge.fieldwork.access import Access, BusView
+from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream
+from edge.resources import config_dir
+
+_CHECKED = 3  # registers of a profile that are read to judge whether it fits
+_MOST_CLOSED = 3  # connections lost in a row until the line counts as gone
+
+
+async def scan(access: Access, asked: Asked, _who: str) -> Stream:
+    """Progress and found messages."""
+    view = places.bus(access, asked.text("bus"))
+    scanner = next((each for kind, each in _SCANNERS if isinstance(view.setting, kind)), None)
+    if scanner is None:
+        raise FieldworkError("cannot_scan", bus=view.id)
+    async for message in scanner(access, view, asked):
+        yield message
+
+
+async def _modbus(access: Access, view: BusView, asked: Asked) -> Stream:
+    first, last = asked.whole("first", 1, 247, 1), asked.whole("last", 1, 247, 247)
+    known = {each.setting.unit_id: each.setting for each in view.devices}
+    candidates = await asyncio.to_thread(profiles, access.folder, "modbus")
+    began, found, closed = asyncio.get_running_loop().time(), 0, 0
+    units = range(first, last + 1)
+    for done, unit in enumerate(units):
+        yield _progress(done, len(units), found, began, str(unit))
+        try:
+            answer = await _answer(access, view, unit)
+            closed = 0
+        except ClosedError:
+            closed += 1
+            if closed >= _MOST_CLOSED:
+                raise
+            continue
+        if answer is None:
+            continue
+        found += 1
+        setting = known.get(unit)
+        yield {
+            "kind": "found",
+            "place": unit,
+            "answer": answer,
+            "device": None if setting is None else setting.id,
+            "profile": None if setting is None else setting.profile,
+        }
+        if setting is None and answer != "garbled":
+            yield {"kind": "like", "place": unit, "profiles": await _alike(access, view, unit, candidates)}
+    yield _progress(len(units), len(units), found, began, "")
+
+
+def _progress(done: int, total: int, found: int, began: float, where: str) -> Message:
+    spent_s = asyncio.get_running_loop().time() - began
+    left_s = spent_s / done * (total - done) if done else None
+    return {
+        "kind": "progress",
+        "done": done,
+        "total": total,
+        "found": found,
+        "where": where,
+        "left_s": None if left_s is None else round(left_s, 1),
+    }
+
+
+async def _answer(access: Access, view: BusView, unit: int) -> str | None:
+    """`holding` or `input` (registers that answer), `refuses`, `garbled`, or None where nobody is."""
+    for function, kind in ((3, "holding"), (4, "input")):
+        try:
+            reading = await _register_0(access, view, unit, function)
+        except NoAnswerError:
+            return None if function == 3 else "refuses"
+        except ProtocolError:
+            return "garbled"
+        if reading.value is not None:
+            return kind
+    return "refuses"
+
+
+async def _register_0(access: Access, view: BusView, unit: int, function: int) -> Reading:
+    found = await temporary.read(access, view.id, temporary.words(function, 0, 1), unit, ["w0"])
+    return found["w0"]
+
+
+def profiles(folder: Path | None, protocol: str) -> Mapping[str, Profile]:
+    """All profiles of a protocol, ours and the site's own; those that cannot be used are left out."""
+    folders = [config_dir() / "profiles", *([] if folder is None else [folder / "profiles"])]
+    names = [path.stem for each in folders if each.is_dir() for path in sorted(each.glob("*.toml"))]
+    found = load_profiles(names, folder or config_dir())
+    return {
+        name: each
+        for name, each in found.items()
+        if not isinstance(each, Exception) and each.profile.protocol == protocol
+    }
+
+
+async def _alike(access: Access, view: BusView, unit: int, candidates: Mapping[str, Profile]) -> list[str]:
+    """Names of the profiles whose first telling values make sense at this unit, the clearest first."""
+    scores: dict[str, float] = {}
+    for name, profile in candidates.items():
+        try:
+            score = await _fits(access, view, unit, profile)
+        except (NoAnswerError, ProtocolError):
+            continue
+        if score > 0:
+            scores[name] = score
+    return sorted(scores, key=lambda name: (-scores[name], name))[:4]
+
+
+async def _fits(access: Access, view: BusView, unit: int, profile: Profile) -> float:
+    """How many of the telling values make sense, 0 as soon as one does not."""
+    assert isinstance(profile, ModbusProfile)
+    names = telling(profile)
+    group = next(temporary.chunks(profile, names), ())
+    found = await temporary.read(access, view.id, profile, unit, group) if group else {}
+    if not found or any(not _sensible(reading) for reading in found.values()):
+        return 0.0
+    if all(reading.value == 0 for reading in found.values()):
+        return 0.0
+    return sum(2.0 if reading.unit is Unit.CELSIUS else 1.0 for reading in found.values())
+
+
+def telling(profile: ModbusProfile) -> list[str]:
+    """The registers to judge by: temperatures first, else such as have limits."""
+    temperatures = [name for name, each in profile.registers.items() if each.unit is Unit.CELSIUS]
+    limited = [n for n, each in profile.registers.items() if each.high is not None and each.bit is None]
+    return (temperatures or limited)[:_CHECKED]
+
+
+def _sensible(reading: Reading) -> bool:
+    if reading.quality is not Quality.GOOD or reading.value is None:
+        return reading.reason is Reason.SENTINEL  # a sensor that is not there, and is marked so
+    return reading.unit is not Unit.CELSIUS or (-40.0 <= reading.value <= 180.0)
+
+
+_SCANNERS: tuple[tuple[type[object], Callable[[Access, BusView, Asked], Stream]], ...] = (
+    (ModbusRtuBus, _modbus),
+    (ModbusTcpBus, _modbus),
+)
