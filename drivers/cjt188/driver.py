@@ -77,24 +77,23 @@ class _Meter:
         """True when `answer` is this meter's, to this very question."""
         if not answer.is_answer or answer.command != asked.command:
             return False
-        return (
-            self._is_its(answer) and (answer.is_error or answer.names(identifier)) and self._in_turn(answer)
-        )
+        named = answer.is_error or answer.names(identifier)
+        return named and self._is_its(answer) and self._in_turn(asked, answer)
 
     def _is_its(self, answer: Frame) -> bool:
         typed = answer.type in _HEAT_TYPES or self.options.meter_type in (answer.type, ANY_TYPE)
         return typed and self.address in (answer.address, WILDCARD)
 
-    def _in_turn(self, answer: Frame) -> bool:
+    def _in_turn(self, asked: Frame, answer: Frame) -> bool:
         echoed = self.options.sequence_echoed
         if echoed is None:
             echoed = self.options.sequence is None and self.echoes >= _SURE
-        return not echoed or answer.sequence == self.sequence
+        return not echoed or answer.sequence == asked.sequence
 
-    def learn(self, answer: Frame) -> None:
+    def learn(self, asked: Frame, answer: Frame) -> None:
         """After an answer was taken."""
         self.failures = 0
-        self.echoes = self.echoes + 1 if answer.sequence == self.sequence else 0
+        self.echoes = self.echoes + 1 if answer.sequence == asked.sequence else 0
 
     def fail(self) -> None:
         """After no answer was taken."""
@@ -203,7 +202,7 @@ class Cjt188Driver:
         except DriverError:
             meter.fail()
             raise
-        meter.learn(answer)
+        meter.learn(asked, answer)
         if answer.is_error:
             code = int.from_bytes(answer.payload[:2], "little")
             raise DeviceError(f"{meter.id}: the meter refuses (status {answer.payload.hex(' ')})", code)

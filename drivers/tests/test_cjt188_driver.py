@@ -351,6 +351,16 @@ async def test_a_late_answer_to_an_older_question_is_not_taken_where_the_meter_e
     assert heard.verdicts[-2:] == [Verdict.FOREIGN, Verdict.ANSWER]
 
 
+async def test_questions_to_one_meter_at_the_same_time_wait_for_each_other() -> None:
+    line, heard = MeterLine(Meter(WIRE)), Heard()
+    async with driving(line, heard=heard) as driver:
+        for _ in range(3):  # the driver sees that this meter echoes
+            await driver.read(points(["energy"]))
+        for readings in await asyncio.gather(*(driver.read(points()) for _ in range(3))):
+            check_right(dict(readings))
+    assert heard.verdicts == [Verdict.REQUEST, Verdict.ANSWER] * 6
+
+
 async def test_a_meter_that_stops_echoing_is_learned_anew() -> None:
     meter = Meter(WIRE)
     line = MeterLine(meter)
