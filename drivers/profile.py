@@ -45,6 +45,13 @@ _REMEDIES: dict[str, str] = {
     "missing": "this key is required: add it",
     "enum": "use one of the values listed",
     "literal_error": "use one of the values listed",
+    "string_type": "put it in quotes",
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "model_type": "write a table: { key = value }",
+    "dict_type": "write a table: { key = value }",
+    "tuple_type": "write a list: [ ... ]",
+    "frozen_set_type": "write a list: [ ... ]",
 }
 
 

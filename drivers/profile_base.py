@@ -3,7 +3,7 @@
 TOML data into frozen models; the JSON Schema of `config/schemas/` is made from them. Speaks to no device.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
@@ -109,6 +109,12 @@ class WriteRange(WriteRules):
     high: float
     """The highest value that may be written, in the register's unit."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low} must be below high {self.high}")
+        return self
+
 
 class FailSafe(Strict):
     """A register that decides what the device does when nobody renews its setpoint, and what it should hold.
@@ -132,6 +138,8 @@ class FailSafe(Strict):
     def _expects(self) -> Self:
         if bool(self.one_of) == (self.low is not None or self.high is not None):
             raise ValueError("give either one_of, or low and high")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low {self.low} must not be above high {self.high}")
         return self
 
     def accepts(self, value: float) -> bool:
@@ -141,8 +149,11 @@ class FailSafe(Strict):
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
-def unknown_registers(fail_safe: Iterable[FailSafe], registers: Container[str]) -> None:
+def unknown_registers(fail_safe: Iterable[FailSafe], registers: Collection[str]) -> None:
     """ValueError when a fail-safe rule names a register that the profile does not have."""
     unknown = [rule.register_ for rule in fail_safe if rule.register_ not in registers]
     if unknown:
-        raise ValueError(f"fail_safe names registers that do not exist: {', '.join(unknown)}")
+        known = ", ".join(registers)
+        raise ValueError(
+            f"fail_safe names registers that do not exist: {', '.join(unknown)} (there are {known})"
+        )

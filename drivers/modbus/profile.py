@@ -111,6 +111,10 @@ class ModbusRegister(Register):
         yield state and self.unit is not Unit.STATE, 'a bit, a coil or a coded output needs unit = "state"'
         yield (bit or coded) and self.type != "u16", 'a bit or a coded output needs type = "u16"'
         yield state and not plain, "a bit, a coil or a coded output takes no scale or offset"
+        yield (
+            self.total is not None and self.unit is Unit.STATE,
+            'a totaliser counts something: unit = "state" takes no total',
+        )
 
     def _write_rules(self) -> Iterable[tuple[bool, str]]:
         write = self.write
@@ -123,6 +127,15 @@ class ModbusRegister(Register):
             write.function == 6 and self.width > 1,
             "function 6 writes one register only: use write.function = 16",
         )
+        yield (
+            self._beyond(write),
+            "write.low or write.high beyond low and high: what is written would read as BAD",
+        )
+
+    def _beyond(self, write: ModbusWrite) -> bool:
+        below = self.low is not None and write.low is not None and write.low < self.low
+        above = self.high is not None and write.high is not None and write.high > self.high
+        return below or above
 
 
 class ModbusOptions(Strict):

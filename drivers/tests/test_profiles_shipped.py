@@ -163,15 +163,6 @@ def _writable(register: ModbusRegister) -> list[float]:
 
 
 @each
-def test_what_may_be_written_could_be_read_back(profile: ModbusProfile) -> None:
-    for name, register in profile.registers.items():
-        write = register.write
-        if write is not None and write.low is not None and write.high is not None:
-            assert register.low is None or register.low <= write.low, name
-            assert register.high is None or write.high <= register.high, name
-
-
-@each
 def test_a_fail_safe_rule_tells_why_and_expects_what_its_register_can_hold(profile: ModbusProfile) -> None:
     for rule in profile.fail_safe:
         register = profile.registers[rule.register_]
