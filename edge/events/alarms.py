@@ -243,6 +243,10 @@ SENSOR: Row[PointFacts] = Row("sensor", 2, _point_entry, lambda f: _truth(f.brok
 METER_SILENT: Row[PointFacts] = Row(
     "meter_silent", 2, _seconds(20), lambda f: _truth(f.broken), lambda f: None, _ST
 )
+# A meter that starts shows 0 for a while; what lasts longer is worth a look at its display (our choice)
+METER_DOUBTFUL: Row[PointFacts] = Row(
+    "meter_doubtful", 2, _seconds(60), lambda f: _truth(f.broken), lambda f: None, _ST
+)
 DEVICE_LOST: Row[PointFacts] = Row(
     "device_lost", 2, _seconds(20), lambda f: _truth(f.broken), lambda f: None, _ST
 )
@@ -251,5 +255,5 @@ INHIBITS: dict[str, tuple[str, ...]] = {row.key: row.inhibits for row in CIRCUIT
     row.key: row.inhibits for row in STATION_ALARMS
 }
 KEYS: frozenset[str] = frozenset(INHIBITS) | {
-    row.key for row in (ROOM_COLD, SENSOR, METER_SILENT, DEVICE_LOST)
+    row.key for row in (ROOM_COLD, SENSOR, METER_SILENT, METER_DOUBTFUL, DEVICE_LOST)
 }

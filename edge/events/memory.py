@@ -3,7 +3,7 @@
 The journal alone rebuilds every open outage and alarm (`restore`). With this memory, saved now and then, a
 restart also keeps when evidence began, so that heat lost a minute before the restart is dated rightly.
 Times are saved as ages, since monotonic time starts anew with every boot; the wall clock measures only the
-pause.
+pause. Totals are taken up after any pause: a meter exchanged while nobody looked is seen by its numbers.
 """
 
 import math
@@ -12,27 +12,33 @@ from dataclasses import replace
 
 from edge.clock import Instant
 from edge.events.evidence import BY_NAME, Timer
+from edge.events.meter import Count
+from edge.events.meter import from_plain as count_from_plain
+from edge.events.meter import to_plain as count_to_plain
 from edge.events.outage import CircuitWatch, Phase
 from edge.events.plain import mapping, number, optional
 from edge.events.watch import WatchState
 from edge.records import Plain
 
 PAUSE_S = 300.0  # a longer pause has seen too much that we have not
+UNKNOWN_PAUSE_S = 30 * 86400.0  # the wall clock went back: a station is seldom off for longer
 _OLDEST_S = 1e9  # thirty years: a memory that speaks of more is damaged
 
 
 def to_plain(state: WatchState, now: Instant) -> dict[str, Plain]:
     """The memory as plain values, for the state kept beside the history."""
     circuits = {name: _plain(watch, now.monotonic) for name, watch in state.circuits.items()}
-    return {"at": now.wall, "circuits": circuits}
+    totals = {point: count_to_plain(count, now.monotonic) for point, count in state.totals.items()}
+    return {"at": now.wall, "circuits": circuits, "totals": totals}
 
 
 def resume(state: WatchState, memory: Plain, now: Instant) -> WatchState:
     """`state` as restored from the journal, completed by a memory saved at most 300 s ago.
 
-    The journal decides whether an outage is open. A memory that is older, from the future or not understood
-    is left aside: it is a help, and no record.
+    Totals are taken of a memory of any age. The journal decides whether an outage is open. A memory that is
+    older, from the future or not understood is left aside: it is a help, and no record.
     """
+    state = replace(state, totals=_totals(state.totals, memory, now))
     try:
         known = mapping(memory)
         pause = now.wall - number(known["at"])
@@ -44,6 +50,22 @@ def resume(state: WatchState, memory: Plain, now: Instant) -> WatchState:
         return state
     merged = {name: _merged(watch, state.circuits.get(name)) for name, watch in watches.items()}
     return replace(state, circuits={**state.circuits, **merged})
+
+
+def _totals(journal: Mapping[str, Count], memory: Plain, now: Instant) -> Mapping[str, Count]:
+    """Each count as remembered, unless the journal knows of a later change of meter."""
+    found = dict(journal)
+    try:
+        known = mapping(memory)
+        pause = now.wall - number(known["at"])
+        saved = now.monotonic - (pause if pause >= 0.0 else UNKNOWN_PAUSE_S)
+        for point, plain in mapping(known.get("totals", {})).items():
+            count = count_from_plain(plain, saved)
+            if point not in found or found[point].broken <= count.broken:
+                found[point] = count
+    except (KeyError, TypeError, ValueError):
+        return found
+    return found
 
 
 def _plain(watch: CircuitWatch, now: float) -> dict[str, Plain]:

@@ -4,11 +4,11 @@ A device none of whose points answer is one alarm, not a dozen. A device that me
 and tells of its silence at its circuit, since its record is what people pay by.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from drivers import Quality, Reading, Reason
 from edge.clock import Instant
-from edge.events.alarms import DEVICE_LOST, METER_SILENT, SENSOR, PointFacts
+from edge.events.alarms import DEVICE_LOST, METER_DOUBTFUL, METER_SILENT, SENSOR, PointFacts
 from edge.events.annunciator import Board, Observation, observe
 from edge.image import ProcessImage
 from edge.points import quantity
@@ -44,6 +44,16 @@ def point_observations(
             facts = PointFacts(_broken(reading, starting), site.sensor_fault)
             found += observe((SENSOR,), where, facts, board, name, reading.reason.value)
     return found
+
+
+def doubt_observations(points: Iterable[str], site: Site, board: Board) -> list[Observation]:
+    """Observations of totalisers whose number is neither believed nor withdrawn."""
+    facts = PointFacts(True, site.sensor_fault)
+    return [
+        seen
+        for point in points
+        for seen in observe((METER_DOUBTFUL,), _split(point)[0], facts, board, _split(point)[1])
+    ]
 
 
 def _broken(reading: Reading, starting: bool) -> bool | None:

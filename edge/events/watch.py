@@ -15,10 +15,12 @@ from edge.events.annunciator import step as step_alarms
 from edge.events.cause import Confidence
 from edge.events.evidence import Item
 from edge.events.facts import CircuitFacts, Limits, circuit_facts, station_facts
+from edge.events.meter import Count, from_journal
 from edge.events.outage import CircuitWatch, Outage, Phase, abandon
 from edge.events.outage import step as step_outage
 from edge.events.plain import mapping, number, optional
-from edge.events.points import point_observations
+from edge.events.points import doubt_observations, point_observations
+from edge.events.totals import doubtful, follow
 from edge.image import ProcessImage
 from edge.records import Cause, CircuitView, Event, Plain
 from edge.site import Site
@@ -30,6 +32,7 @@ class WatchState:
 
     board: Board = field(default_factory=lambda: Board({}))
     circuits: Mapping[str, CircuitWatch] = field(default_factory=dict)
+    totals: Mapping[str, Count] = field(default_factory=dict)
     started: float | None = None
     discarded: tuple[str, ...] = ()
 
@@ -60,11 +63,14 @@ def judge(
     for name, known in facts.items():
         circuits[name], found = step_outage(state.circuits.get(name, CircuitWatch()), known, now)
         events += found
+    totals, found = follow(state.totals, image, site, now)
+    events += found
     events += [abandon(w.outage, now) for c, w in state.circuits.items() if w.outage and c not in facts]
     seen = _observations(facts, image, views, site, limits, state.board, started, now)
+    seen += doubt_observations(doubtful(totals), site, state.board)
     board, alarm_events = step_alarms(state.board, seen, now)
     outages = {name: watch.outage for name, watch in circuits.items() if watch.outage is not None}
-    new = replace(state, board=board, circuits=circuits, started=started)
+    new = replace(state, board=board, circuits=circuits, totals=totals, started=started)
     return Judgement(new, (*alarm_events, *events), outages, board.active())
 
 
@@ -93,7 +99,7 @@ def _observations(
 
 
 def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
-    """The state after a restart, from the newest journal row of every alarm and outage subject.
+    """The state after a restart, from the newest journal row of every alarm, outage and meter subject.
 
     A row is a mapping with `kind`, `subject` and `body` (decoded). Other kinds are passed over; of several
     rows of one subject the last wins. A row that cannot be understood is left out and its subject named in
@@ -105,16 +111,19 @@ def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
         newest[str(row["kind"]).partition(".")[0], str(row["subject"])] = row
     tracks: dict[str, Track] = {}
     circuits: dict[str, CircuitWatch] = {}
+    totals: dict[str, Count] = {}
     for (_, subject), row in newest.items():
         try:
             if row["kind"] == "alarm.raised":
                 tracks[subject] = Track(0.0, 0.0, _alarm(subject, row["body"]))
             elif row["kind"] in ("outage.started", "outage.changed"):
                 circuits[subject] = CircuitWatch(Phase.OUT, warm=True, outage=_outage(row["body"]))
+            elif str(row["kind"]).startswith("meter."):
+                totals[subject] = from_journal(mapping(row["body"]))
         except (KeyError, TypeError, ValueError):
             discarded.append(subject)
     orders = [track.alarm.order for track in tracks.values() if track.alarm is not None]
-    return WatchState(Board(tracks, max(orders, default=0) + 1), circuits, None, tuple(discarded))
+    return WatchState(Board(tracks, max(orders, default=0) + 1), circuits, totals, None, tuple(discarded))
 
 
 def _alarm(subject: str, value: Plain) -> Alarm:

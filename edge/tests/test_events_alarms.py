@@ -49,6 +49,7 @@ RAISED: tuple[tuple[str, dict[str, float | Reason | None], int], ...] = (
         },
         120,
     ),
+    ("high:meter_doubtful:heat_energy", {"high__heat_energy": 0.0}, 160),
     ("valve_high:device_lost", {"high__valve_position": Reason.NO_ANSWER}, 120),
 )
 
