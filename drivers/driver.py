@@ -1,6 +1,6 @@
 """The seam behind which every protocol stands: one driver serves one bus, and starts no tasks of its own."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -58,7 +58,9 @@ class Driver(Protocol):
 class Browsable(Protocol):
     """A driver whose server can be asked what it has (OPC UA)."""
 
-    def browse(self, node: str | None = None, depth: int = 1, limit: int = 1000) -> AsyncIterator[Node]:
+    def browse(
+        self, node: str | None = None, depth: int = 1, limit: int = 1000
+    ) -> AsyncGenerator[Node, None]:
         """The nodes below `node` ("ns=3;s=...", "nsu=<uri>;s=..."; None: the Objects folder), parents first.
 
         `depth` levels deep, `limit` nodes at most. Uses the driver's connection; needs no devices. Close the

@@ -13,7 +13,7 @@ from drivers.profile import Profile
 P = TypeVar("P", bound=Profile)
 
 Parity = Literal["N", "E", "O"]
-Security = Literal["None", "Sign", "SignAndEncrypt"]
+Security = Literal["Sign", "SignAndEncrypt"]
 Policy = Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"]
 
 
@@ -110,21 +110,23 @@ class Cjt188Bus:
 
 @dataclass(frozen=True, slots=True)
 class OpcUaBus:
-    """An OPC UA server. Without certificates `insecure = True` must say so.
+    """An OPC UA server. Without certificates (`pki`) `insecure = True` must say so.
 
-    With `certificate`, `private_key` and `server_certificate` (DER or PEM files) the policy is
-    Basic256Sha256; `application_uri` must equal the URI in the subject alternative name of our certificate.
+    `pki` is the folder with `own/` (our certificate, made at first use), `trusted/` (whom we believe) and
+    `rejected/` (who asked to be believed); see drivers.opcua.pki. `application_uri` names us in a certificate
+    that is made; None: `urn:<host name>:substation-edge`. `accept_expired` believes a trusted certificate
+    beyond its end. `timeout_s` is the time for one answer.
     """
 
     url: str
     sampling_ms: float = 1000.0
     timeout_s: float = 4.0
     insecure: bool = False
+    policy: Policy = "Basic256Sha256"
     security: Security = "SignAndEncrypt"
-    certificate: Path | None = None
-    private_key: Path | None = None
-    server_certificate: Path | None = None
+    pki: Path | None = None
     application_uri: str | None = None
+    accept_expired: bool = False
     user: str | None = None
     password_file: Path | None = None
 

@@ -7,10 +7,11 @@ that a source whose clock is ahead of ours is dated now: its values must be able
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from asyncua import ua
 
@@ -22,8 +23,11 @@ from drivers.errors import (
     LocalProtocolError,
     NoAnswerError,
 )
-from drivers.opcua.profile import OpcUaProfile, OpcUaRegister
-from drivers.opcua.session import Session
+from drivers.node import Node
+from drivers.opcua.browse import browse
+from drivers.opcua.connection import identity
+from drivers.opcua.profile import OpcUaProfile, OpcUaRegister, Stamps
+from drivers.opcua.session import Session, Wanted
 from drivers.reading import Quality, Reading, Reason
 from drivers.settings import DeviceSetting, OpcUaBus
 from drivers.units import Unit
@@ -32,16 +36,10 @@ from drivers.values import judge, unit_factor
 _UNCERTAIN, _BAD = 1, 2  # severity, the top two bits; 3 is reserved and as good as Bad
 
 
-def reading(
-    value: ua.DataValue | None, register: OpcUaRegister, unit: Unit, alive: float, change: bool
-) -> Reading:
-    """What a data value means. `alive` is the wall time of the subscription's last sign of life.
-
-    `change` says that the source stamps changes only (see OpcUaOptions.stamps).
-    """
+def reading(value: ua.DataValue | None, register: OpcUaRegister, unit: Unit, stamp: float) -> Reading:
+    """What a data value means; `stamp` is the time it counts from (see `dated`)."""
     if value is None:
-        return Reading.bad(Reason.NEVER_READ, unit, alive)
-    stamp = alive if change else min(_stamp(value, alive), alive)
+        return Reading.bad(Reason.NEVER_READ, unit, stamp)
     severity = value.StatusCode.value >> 30 if value.StatusCode is not None else 0
     if severity >= _BAD or value.Value is None or value.Value.Value is None:
         return Reading.bad(Reason.DEVICE, unit, stamp)
@@ -54,11 +52,19 @@ def reading(
     return judged
 
 
-def _stamp(value: ua.DataValue, otherwise: float) -> float:
-    stamp: datetime | None = value.SourceTimestamp or value.ServerTimestamp
-    if stamp is None:
-        return otherwise
-    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+def dated(value: ua.DataValue | None, stamps: Stamps, known: float, arrived: float) -> float:
+    """The Unix time a value counts from (see OpcUaOptions.stamps).
+
+    `known`: up to when it is known to be the server's newest; `arrived`: when its stamp first came to us.
+    A value without any stamp, or whose source stamps changes only, is as fresh as the server's last word.
+    """
+    stamp: datetime | None = None if value is None else value.SourceTimestamp or value.ServerTimestamp
+    if stamp is None or stamps == "change":
+        return known
+    if stamps == "receipt":
+        return arrived
+    # a stamp from a clock ahead of ours counts from its arrival: its value must be able to grow old
+    return min((stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp(), arrived)
 
 
 def _fits(variant: ua.Variant, register: OpcUaRegister) -> bool:
@@ -101,18 +107,16 @@ class OpcUaDriver:
         registers = {point.name: self._register(point) for point in points}
         async with self._lock:
             session = await self._connected()
-            await session.watch({(p.device, p.register): await self._node(session, p) for p in points})
-        alive = self._now() - (asyncio.get_running_loop().time() - session.published)
-        return {
-            point.name: reading(
-                session.values.get((point.device, point.register)),
-                registers[point.name],
-                point.unit,
-                alive,
-                self._devices[point.device].opcua.stamps == "change",
-            )
-            for point in points
-        }
+            await session.watch({(p.device, p.register): await self._wanted(session, p) for p in points})
+        wall = self._now() - asyncio.get_running_loop().time()  # loop time + wall = Unix time
+        found: dict[str, Reading] = {}
+        for point in points:
+            seen = session.values.get((point.device, point.register))
+            value, known = None if seen is None else seen.value, wall + session.known(seen)
+            arrived = known if seen is None else wall + seen.arrived
+            stamp = dated(value, self._devices[point.device].opcua.stamps, known, arrived)
+            found[point.name] = reading(value, registers[point.name], point.unit, stamp)
+        return found
 
     async def write(self, point: Point, value: float) -> None:
         """Write one variable in its own type; LocalProtocolError when the profile does not allow it."""
@@ -120,7 +124,23 @@ class OpcUaDriver:
         variant = _variant(point, register, value * unit_factor(point.unit, register.unit))
         async with self._lock:
             session = await self._connected()
-            await session.write(await self._node(session, point), variant)
+            node = await self._node(session, point)
+            await session.write(f"{point.device}.{point.register}", node, variant)
+
+    async def browse(
+        self, node: str | None = None, depth: int = 1, limit: int = 1000
+    ) -> AsyncGenerator[Node, None]:
+        """The nodes below `node` (see drivers.driver.Browsable), over the running session."""
+        async with self._lock:
+            session = await self._connected()
+        async with contextlib.aclosing(browse(session, node, depth, limit)) as found:
+            async for each in found:
+                yield each
+
+    async def certificate(self) -> str | None:
+        """SHA-256 of our certificate, made if there is none yet; None where the site says insecure."""
+        us = await identity(self._bus)
+        return None if us is None else us.thumbprint
 
     def _register(self, point: Point) -> OpcUaRegister:
         try:
@@ -128,6 +148,10 @@ class OpcUaDriver:
         except KeyError:
             text = f"{point.device}.{point.register}: no such device or register: correct the point"
             raise ConfigurationError(text) from None
+
+    async def _wanted(self, session: Session, point: Point) -> Wanted:
+        stamped = self._devices[point.device].opcua.stamps != "change"
+        return Wanted(await self._node(session, point), stamped)
 
     async def _node(self, session: Session, point: Point) -> ua.NodeId:
         namespace = self._devices[point.device].opcua.namespace
@@ -143,7 +167,7 @@ class OpcUaDriver:
             await self._drop()
             raise NoAnswerError(f"{self._bus.url}: connection or subscription lost")
         if self._session is None:
-            self._session = await Session.open(self._bus)
+            self._session = await Session.open(self._bus, self._now())
         return self._session
 
     async def _drop(self) -> None:
@@ -169,21 +193,18 @@ def _variant(point: Point, register: OpcUaRegister, value: float) -> ua.Variant:
 
 def _check(bus: OpcUaBus) -> None:
     """Refuse what cannot work or is less secure than it looks, before anything is connected."""
-    files = [bus.certificate, bus.private_key, bus.server_certificate]
     problems = (
         (
-            not bus.insecure and None in files,
-            "give certificate, private_key and server_certificate, or say insecure = true",
+            not bus.insecure and bus.pki is None,
+            "give pki, the folder of the certificates, or say insecure = true",
         ),
-        (
-            bus.insecure and files != [None] * 3,
-            "insecure = true and certificates exclude each other: drop one",
-        ),
+        (bus.insecure and bus.pki is not None, "insecure = true and pki exclude each other: drop one"),
         (
             bus.insecure and bus.user is not None,
-            "a password would cross the network in clear: use certificates",
+            "a password would cross the network in clear: use certificates (pki)",
         ),
-        (any(f is not None and not f.is_file() for f in files), "a certificate or key file does not exist"),
+        (bus.user is None and bus.password_file is not None, "a password without a user: give user"),
+        ("@" in urlsplit(bus.url).netloc, "no user or password in url: give user and password_file"),
     )
     for broken, text in problems:
         if broken:

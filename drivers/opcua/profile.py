@@ -2,20 +2,33 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from drivers.opcua.identifier import parse_identifier
 from drivers.profile_base import FailSafe, Header, Register, Strict, WriteRange, unknown_registers
 from drivers.units import Unit
 
+Stamps = Literal["scan", "receipt", "change"]
+
 
 class OpcUaRegister(Register):
-    """One variable of a server: string `identifier` in the profile's namespace, `type` of the value."""
+    """One variable of a server: `identifier` in the profile's namespace, `type` of the value.
+
+    `i=1234` is a numeric identifier, `g=...` a GUID, `b=...` an opaque one (base64); `s=...` and every other
+    text are string identifiers.
+    """
 
     identifier: str
     type: Literal["Boolean", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double"]
     unit: Unit
     scale: Annotated[float, Field(ge=1e-12)] = 1.0
     write: WriteRange | None = None
+
+    @field_validator("identifier")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        parse_identifier(text)
+        return text
 
     @model_validator(mode="after")
     def _boolean_is_state(self) -> Self:
@@ -27,12 +40,15 @@ class OpcUaRegister(Register):
 class OpcUaOptions(Strict):
     """Namespace by URI (its index may change) and what the server's time stamps mean.
 
-    `stamps = "scan"`: the source stamps every scan, an old stamp is an old value. `stamps = "change"`: the
-    source stamps only changes; a value is then as fresh as the subscription's last sign of life.
+    `stamps = "scan"`: the source stamps every scan by a clock that is right: an old stamp is an old value.
+    `stamps = "receipt"`: it stamps every scan, but by a clock that is wrong (a PLC that thinks it is 2000): a
+    value counts from the arrival of its stamp, and one whose stamp stands still grows old.
+    `stamps = "change"`: it stamps changes only; a value is then as fresh as the subscription's last sign of
+    life, and a program that stands still behind a living server is not noticed.
     """
 
     namespace: str
-    stamps: Literal["scan", "change"] = "scan"
+    stamps: Stamps = "scan"
 
 
 class OpcUaProfile(Strict):

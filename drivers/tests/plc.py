@@ -9,53 +9,69 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from asyncua import ua
 from asyncua.common.utils import ServiceError
-from asyncua.crypto.cert_gen import setup_self_signed_certificate
+from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.crypto.truststore import TrustStore
+from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 from asyncua.server.server import Server
+from asyncua.server.user_managers import UserManager
 from asyncua.ua.status_codes import StatusCodes
-from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from drivers.tests.certificates import Identity
 
 NAMESPACE = "urn:test:plc"
+POLICIES = (
+    ua.SecurityPolicyType.Basic256Sha256_Sign,
+    ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
+    ua.SecurityPolicyType.Aes128Sha256RsaOaep_Sign,
+    ua.SecurityPolicyType.Aes128Sha256RsaOaep_SignAndEncrypt,
+    ua.SecurityPolicyType.Aes256Sha256RsaPss_Sign,
+    ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
+)
 _T = TypeVar("_T")
 logging.getLogger("asyncua.server").setLevel(logging.CRITICAL)  # it logs every connection that is cut
 
 
-@dataclass(frozen=True)
-class Identity:
-    """A certificate (DER), its key (PEM) and the application URI in it."""
+class _Users(UserManager):
+    """Who may log in: anybody without a name, and a name with its password."""
 
-    uri: str
-    certificate: Path
-    key: Path
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self._users = users
 
-    @classmethod
-    def make(cls, folder: Path, name: str) -> "Identity":
-        """A self-signed identity for client and server use."""
-        made = cls(f"urn:test:{name}", folder / f"{name}.der", folder / f"{name}.pem")
-        uses = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
-        work = setup_self_signed_certificate(
-            made.key, made.certificate, made.uri, socket.gethostname(), uses, {"commonName": name}
-        )
-        asyncio.run(work)
-        return made
+    def get_user(
+        self,
+        iserver: object,
+        username: str | None = None,
+        password: str | None = None,
+        certificate: object = None,
+    ) -> User | None:
+        known = username is None or self._users.get(username) == password
+        return User(role=UserRole.User) if known else None
 
 
 class Plc:
     """The server and its variables by identifier."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, url: str, identity: Identity | None = None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        url: str,
+        identity: Identity | None = None,
+        users: Mapping[str, str] | None = None,
+        clients: Path | None = None,
+    ) -> None:
         self.url = url
         self._identity = identity
+        self._clients = clients
         self._loop = loop
-        self._server = Server()
+        self._server = Server(user_manager=None if users is None else _Users(users))
         self._index = 0
         self._nodes: dict[str, ua.NodeId] = {}
 
@@ -81,9 +97,14 @@ class Plc:
             self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
             return
         await self._server.set_application_uri(self._identity.uri)
-        self._server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+        self._server.set_security_policy(list(POLICIES))
         await self._server.load_certificate(str(self._identity.certificate))
         await self._server.load_private_key(str(self._identity.key))
+        if self._clients is not None:  # only these clients are believed
+            store = TrustStore([self._clients], [])
+            await store.load()
+            options = CertificateValidatorOptions.TRUSTED_VALIDATION | CertificateValidatorOptions.PEER_CLIENT
+            self._server.set_certificate_validator(CertificateValidator(options, store))
 
     def stop(self) -> None:
         """End, with everything the server's library leaves behind."""
@@ -102,18 +123,24 @@ class Plc:
         self.there(service.delete_subscriptions(list(service.subscriptions)))
 
     @contextmanager
-    def refusing_to_watch(self) -> Iterator[None]:
-        """While inside, no variable may be watched: the server has too many of them."""
+    def refusing(self, service: str, code: int) -> Iterator[None]:
+        """While inside, every call of that subscription service fails with the code."""
 
-        async def refuse(params: object) -> None:
-            raise ServiceError(StatusCodes.BadTooManyMonitoredItems)
+        async def refuse(*_: object) -> None:
+            raise ServiceError(code)
 
-        service: Any = self._server.iserver.subscription_service
-        service.create_monitored_items = refuse
+        services: Any = self._server.iserver.subscription_service
+        setattr(services, service, refuse)
         try:
             yield
         finally:
-            del service.create_monitored_items
+            delattr(services, service)
+
+    def refusing_to_watch(
+        self, code: int = StatusCodes.BadTooManyMonitoredItems
+    ) -> AbstractContextManager[None]:
+        """While inside, no variable may be watched: the server has too many of them."""
+        return self.refusing("create_monitored_items", code)
 
     def put(
         self,
@@ -153,13 +180,17 @@ def free_port() -> int:
 
 @contextmanager
 def serving_plc(
-    port: int | None = None, extra_namespaces: int = 0, identity: Identity | None = None
+    port: int | None = None,
+    extra_namespaces: int = 0,
+    identity: Identity | None = None,
+    users: Mapping[str, str] | None = None,
+    clients: Path | None = None,
 ) -> Iterator[Plc]:
     """A server that runs until the context ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="plc")
     thread.start()
-    plc = Plc(loop, f"opc.tcp://127.0.0.1:{port or free_port()}", identity)
+    plc = Plc(loop, f"opc.tcp://127.0.0.1:{port or free_port()}", identity, users, clients)
     try:
         plc.start(extra_namespaces)
         yield plc
