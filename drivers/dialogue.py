@@ -17,7 +17,7 @@ __all__ = ["Dialogue", "Frames", "Piece"]
 
 F = TypeVar("F")
 
-_LONGEST_ANSWER_S = 10.0  # a meter that babbles must not hold the line for ever
+_LONGEST_ANSWER_S = 12.0  # 261 bytes at 300 baud take 9.6 s; a meter that babbles must not hold the line
 
 
 class Dialogue:

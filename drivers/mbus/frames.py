@@ -103,10 +103,12 @@ class Receiver:
     """Takes bytes in any portions. Junk is skipped until a frame begins whose checksum and stop are right.
 
     A lone ACK has no checksum: it is believed only where a frame may begin, never behind junk. A frame that
-    is whole but spoilt is dropped as a whole, so that nothing inside it is taken for a frame.
+    is whole but spoilt is dropped as a whole, so that nothing inside it is taken for a frame. Some level
+    converters send back what they are given: a frame equal to `echo` is passed over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, echo: bytes = b"") -> None:
+        self._echo = echo
         self._waiting = bytearray()
         self._junk = bytearray()
         self._trusted = True  # nothing spoilt was seen since the last good frame
@@ -121,7 +123,12 @@ class Receiver:
                 self._trusted = False
             else:
                 pieces += self._cut(length)
-        return pieces + self._flushed()
+        return [piece for piece in pieces + self._flushed() if piece.data != self._echo]
+
+    @property
+    def rest(self) -> bytes:
+        """What came and is not yet a frame: an answer that was cut off, if no more comes."""
+        return bytes(self._waiting)
 
     def _length(self) -> int | None:
         """How long the frame is that begins here: 0 when none does, None when more bytes must come."""
@@ -148,8 +155,8 @@ class Receiver:
         del self._waiting[:length]
         sound = length == 1 or _sound(data, 1 if data[0] == _SHORT else _HEAD_LONG)
         self._trusted = sound
-        piece = Piece(data, Verdict.ANSWER, _frame(data)) if sound else Piece[Frame](data, Verdict.CHECKSUM)
-        return [*self._flushed(), piece]
+        verdict = Verdict.ANSWER if sound else Verdict.CHECKSUM
+        return [*self._flushed(), Piece(data, verdict, _frame(data) if sound else None)]
 
     def _flushed(self) -> list[Piece[Frame]]:
         if not self._junk:

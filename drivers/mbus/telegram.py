@@ -20,6 +20,7 @@ _ENCRYPTED = frozenset({2, 3, 4, 5, 7, 8, 9, 10, 13})
 
 APPLICATION_BUSY, APPLICATION_ERROR = 0x01, 0x02
 POWER_LOW, PERMANENT_ERROR, TEMPORARY_ERROR = 0x04, 0x08, 0x10
+_FIXED_STATUS = 0xFC  # bits 0 and 1 of a fixed structure's status are how its counters are to be read
 STATUS_BITS: dict[int, str] = {
     POWER_LOW: "power_low",
     PERMANENT_ERROR: "permanent_error",
@@ -114,15 +115,25 @@ def read_telegram(frame: Frame) -> Telegram:
     raise RemoteProtocolError(f"CI {frame.ci:02X} is not spoken here: only 72 (variable) and 73 (fixed) are")
 
 
+def identity_of(frame: Frame) -> Identity | None:
+    """Who sent `frame`, without a look at its records; None when it does not say, or is cut off."""
+    data = frame.data
+    if frame.ci == Ci.VARIABLE and len(data) >= _VARIABLE_HEADER:
+        return Identity(_number(data), int.from_bytes(data[4:6], "little"), data[6], data[7])
+    if frame.ci == Ci.FIXED and len(data) == _FIXED_LENGTH:
+        return Identity(_number(data), None, None, data[6] >> 6 | (data[7] >> 6) << 2)
+    return None
+
+
 def _variable(frame: Frame) -> Telegram:
     head, body = frame.data[:_VARIABLE_HEADER], frame.data[_VARIABLE_HEADER:]
-    if len(head) < _VARIABLE_HEADER:
+    identity = identity_of(frame)
+    if identity is None:
         raise RemoteProtocolError(f"a header of {len(head)} bytes instead of {_VARIABLE_HEADER}")
     signature = int.from_bytes(head[10:12], "little")
     if signature >> 8 & 0x1F in _ENCRYPTED:
         raise RemoteProtocolError(f"the telegram is encrypted (configuration field {signature:04X})")
     block = read_records(body)
-    identity = Identity(_number(head), int.from_bytes(head[4:6], "little"), head[6], head[7])
     return Telegram(frame.address, identity, head[8], head[9], block.records, block.maker_data, block.more)
 
 
@@ -131,13 +142,11 @@ def _number(data: bytes) -> str:
 
 
 def _fixed(frame: Frame) -> Telegram:
-    data = frame.data
-    if len(data) != _FIXED_LENGTH:
+    data, identity = frame.data, identity_of(frame)
+    if identity is None:
         raise RemoteProtocolError(f"a fixed structure of {len(data)} bytes instead of {_FIXED_LENGTH}")
-    medium = data[6] >> 6 | (data[7] >> 6) << 2
     records = read_counters(data[5], data[6], data[7], data[8:12], data[12:16])
-    status = data[5] & (POWER_LOW | PERMANENT_ERROR | TEMPORARY_ERROR | 0xE0)
-    return Telegram(frame.address, Identity(_number(data), None, None, medium), data[4], status, records)
+    return Telegram(frame.address, identity, data[4], data[5] & _FIXED_STATUS, records)
 
 
 def maker_letters(code: int) -> str:

@@ -242,11 +242,8 @@ def read_vifes(codes: Iterable[int], maker: bool) -> Vife:
 
 FOREIGN: dict[str, tuple[Unit, Fraction, Fraction]] = {
     "J/h": (Unit.WATT, Fraction(1, 3600), Fraction(0)),
-    "GJ/h": (Unit.MEGAWATT, Fraction(1000, 3600), Fraction(0)),
     "m3/min": (Unit.CUBIC_METRE_PER_HOUR, Fraction(60), Fraction(0)),
     "m3/s": (Unit.CUBIC_METRE_PER_HOUR, Fraction(3600), Fraction(0)),
-    "min": (Unit.SECOND, Fraction(60), Fraction(0)),
-    "d": (Unit.HOUR, Fraction(24), Fraction(0)),
     # exact by definition: 1 in = 25.4 mm, 1 gal = 231 in3
     "ft3": (Unit.LITRE, Fraction(28316846592, 10**9), Fraction(0)),
     "gal": (Unit.LITRE, Fraction(3785411784, 10**9), Fraction(0)),
