@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from drivers.tests.modbus_bench import Bench, bench
+from drivers.tests.modbus_bench import KINDS, Bench, bench
 
 
-@pytest.fixture(params=["rtu", "tcp"])
+@pytest.fixture(params=KINDS)
 async def line(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     async with bench(request.param) as made:
         yield made

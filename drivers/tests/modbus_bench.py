@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from drivers import (
     DeviceSetting,
@@ -15,8 +16,10 @@ from drivers import (
     Unit,
     open_driver,
 )
+from drivers.tests.modbus_tls import identities
 from drivers.tests.profiles import make_profile
 from drivers.tests.slaves import Fault, Pieces, Slave, rtu, serve_rtu, serve_tcp, tcp
+from drivers.traffic import Tap, unheard
 
 TIMEOUT_S = 0.25
 
@@ -75,21 +78,30 @@ def filled_slave() -> Slave:
     return slave
 
 
+KINDS = ("rtu", "tcp", "rtu over tcp", "tls")
+"""Ways to a Modbus device."""
+
+
 @asynccontextmanager
-async def bench(kind: str, profile: object = PROFILE) -> AsyncIterator[Bench]:
-    """A bench on `rtu` or `tcp`."""
-    slave = filled_slave()
-    devices = [DeviceSetting("one", profile, 1), DeviceSetting("two", profile, 2)]  # type: ignore[arg-type]
+async def served(kind: str, slave: Slave, most: int = 8) -> AsyncIterator[ModbusRtuBus | ModbusTcpBus]:
+    """The bus on which `slave` is served."""
     if kind == "rtu":
         async with serve_rtu(slave) as port:
-            bus = ModbusRtuBus(port, baud=115200, parity="N", timeout_s=TIMEOUT_S)
-            async with open_driver(bus, devices, time.time) as driver:
-                yield Bench(driver, slave, serial=True)
-    else:
-        async with serve_tcp(slave) as number:
-            tcp_bus = ModbusTcpBus("127.0.0.1", number, timeout_s=TIMEOUT_S)
-            async with open_driver(tcp_bus, devices, time.time) as driver:
-                yield Bench(driver, slave, serial=False)
+            yield ModbusRtuBus(port, baud=115200, parity="N", timeout_s=TIMEOUT_S)
+        return
+    context, tls = (identities().server(), identities().tls()) if kind == "tls" else (None, None)
+    framing: Literal["tcp", "rtu"] = "rtu" if kind == "rtu over tcp" else "tcp"
+    async with serve_tcp(slave, framing, context, most) as number:
+        yield ModbusTcpBus("127.0.0.1", number, timeout_s=TIMEOUT_S, framing=framing, tls=tls)
+
+
+@asynccontextmanager
+async def bench(kind: str, profile: object = PROFILE, tap: Tap = unheard) -> AsyncIterator[Bench]:
+    """A bench on one of KINDS."""
+    slave = filled_slave()
+    devices = [DeviceSetting("one", profile, 1), DeviceSetting("two", profile, 2)]  # type: ignore[arg-type]
+    async with served(kind, slave) as bus, open_driver(bus, devices, time.time, tap) as driver:
+        yield Bench(driver, slave, serial=kind.startswith("rtu"))
 
 
 async def until(condition: Callable[[], bool]) -> None:

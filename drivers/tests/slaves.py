@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import ssl
 import struct
 import tty
 from collections.abc import AsyncIterator, Callable
@@ -53,6 +54,7 @@ class Slave:
         self.requests: list[tuple[int, bytes]] = []
         self.tasks: Tasks = set()
         self.writers: set[asyncio.StreamWriter] = set()
+        self.connections = 0  # that were ever made
 
     def put(self, unit: int, address: int, *words: int, function: int = 3) -> None:
         """Set registers."""
@@ -114,27 +116,47 @@ class Slave:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _tcp_exchange(slave: Slave, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    head = await reader.readexactly(7)
+    transaction, _, length, unit = struct.unpack(">HHHB", head)
+    pdu = await reader.readexactly(length - 1)
+    slave.send(head + pdu, tcp(transaction, unit, slave.answer(unit, pdu)), writer.write)
+
+
+async def _rtu_exchange(slave: Slave, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    frame = await reader.readexactly(8)
+    if frame[1] == 16:
+        frame += await reader.readexactly(1 + frame[6])
+    slave.send(frame, rtu(frame[0], slave.answer(frame[0], frame[1:-2])), writer.write)
+
+
 @asynccontextmanager
-async def serve_tcp(slave: Slave) -> AsyncIterator[int]:
-    """Serve on a free port, which is given."""
+async def serve_tcp(
+    slave: Slave, framing: str = "tcp", context: ssl.SSLContext | None = None, most: int = 8
+) -> AsyncIterator[int]:
+    """Serve on a free port, which is given; a connection beyond `most` is closed at once.
+
+    `framing = "rtu"` is a converter; `context` is for TLS.
+    """
+    exchange = _tcp_exchange if framing == "tcp" else _rtu_exchange
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        slave.writers.add(writer)
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            while True:
-                head = await reader.readexactly(7)
-                transaction, _, length, unit = struct.unpack(">HHHB", head)
-                pdu = await reader.readexactly(length - 1)
-                slave.send(head + pdu, tcp(transaction, unit, slave.answer(unit, pdu)), writer.write)
+        slave.connections += 1
+        if len(slave.writers) < most:
+            slave.writers.add(writer)
+            with contextlib.suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+                while True:
+                    await exchange(slave, reader, writer)
+            slave.writers.discard(writer)
         writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         await slave.stop()
         server.close()
-        for writer in slave.writers:
+        for writer in list(slave.writers):
             writer.close()
         await server.wait_closed()
         await asyncio.sleep(0.01)
