@@ -17,6 +17,7 @@ from edge.control.decide import Decision, decide
 from edge.control.state import ControlState, to_plain
 from edge.events import Judgement, Limits, WatchState, judge
 from edge.events import to_plain as watch_to_plain
+from edge.holds import Hold, Holds
 from edge.image import Inbox, ProcessImage
 from edge.outputs import Outputs
 from edge.recorder import Recorder
@@ -97,12 +98,14 @@ class Cycle:
     alive: Callable[[], None]
     pace: Pace = field(default_factory=Pace)
     outputs: Outputs = field(init=False)
+    holds: Holds = field(init=False)
     _routes: Mapping[str, Bus] = field(init=False)
     _snapshot_at: float = -math.inf
     _state_at: float = -math.inf
     _offset: float | None = None  # wall less monotonic time at the last step, s
 
     def __post_init__(self) -> None:
+        self.holds = Holds(self.site)
         self._routes = {point: worker for worker in self.workers for point in worker.outputs}
         self.outputs = Outputs({f"{c.id}.valve_setpoint": c.valve.renew_s for c in self.site.circuits})
 
@@ -114,6 +117,17 @@ class Cycle:
             await self.clock.sleep_until(deadline)
             await self.step(self.clock.now())
             deadline = self._next(deadline, period)
+
+    def hold(self, point: str, value: float, until_monotonic: float, who: str, why: str) -> None:
+        """A technician holds an output from the next step on; ValueError when it must not be held so.
+
+        `value` in the point's unit; `until_monotonic` in s of the cycle's clock.
+        """
+        self.holds.begin(Hold(point, value, until_monotonic, who, why), self.clock.now())
+
+    def release(self, point: str) -> None:
+        """Back to automatic from the next step on; a point that is not held is no error."""
+        self.holds.end(point, self.clock.now())
 
     def _next(self, deadline: float, period: float) -> float:
         """The next deadline in the future; those already past are missed."""
@@ -128,13 +142,14 @@ class Cycle:
         image = self.inbox.freeze(now)
         compliance = new_day(self.minds.compliance, self.pack, now)
         decision = decide(self.minds.control, image, self.site, compliance.heating, now)
+        decision = self.holds.arbitrated(decision, now)
         judgement = judge(self.minds.watch, image, decision.views, self.site, self.limits, now)
         compliance, duties = follow(
             compliance, self.pack, self.site, judgement.outages, judgement.events, now
         )
         self.minds = Minds(decision.state, judgement.state, compliance)
         events = [*self._bus_events(), *decision.events, *judgement.events, *duties, *self._overruns(now)]
-        events += self._clock_step(now)
+        events += [*self._clock_step(now), *self.holds.drain_events()]
         await self._record_and_write(decision, events, image)
         self.pace.steps += 1
         self.publish(Outcome(image, decision, judgement, compliance))

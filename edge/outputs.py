@@ -15,6 +15,7 @@ from edge.points import quantity
 from edge.records import Command, Event, Holder, Plain
 
 INTENT_PERCENT = 5.0
+RENEW_S = 30.0  # where the site says nothing
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Outputs:
 
     def _is_due(self, command: Command, now: Instant) -> bool:
         sent = self._sent.get(command.point)
-        renew_s = self._renew_s.get(command.point, 30.0)
+        renew_s = self._renew_s.get(command.point, RENEW_S)
         if sent is not None and sent.value == command.value and now.monotonic - sent.at < renew_s:
             return False
         self._sent[command.point] = _Sent(command.value, now.monotonic)
@@ -67,4 +68,6 @@ class Outputs:
             "holder": command.holder.name.lower(),
             "reason": command.reason,
         }
+        if command.who:
+            body["who"] = command.who
         return Event("control.command", command.point, now.wall, now.wall, body)

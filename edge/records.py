@@ -39,6 +39,7 @@ class Command:
     holder: Holder
     reason: str  # key of the text catalogue
     until: float
+    who: str = ""  # the person, where one asked
 
 
 @dataclass(frozen=True, slots=True)
