@@ -156,11 +156,27 @@ def _meters(bus: models.MeterLine) -> MBusBus | Cjt188Bus:
     return kind(SerialPort(bus.tty, bus.baud, bus.parity), bus.timeout_s)
 
 
+def _opcua(bus: models.OpcUaServer) -> OpcUaBus:
+    return OpcUaBus(
+        url=bus.url,
+        sampling_ms=bus.sampling_ms,
+        timeout_s=bus.timeout_s,
+        insecure=bus.insecure,
+        policy=bus.policy,
+        security=bus.security,
+        pki=None if bus.pki is None else Path(bus.pki),
+        application_uri=bus.application_uri,
+        accept_expired=bus.accept_expired,
+        user=bus.user,
+        password_file=None if bus.password_file is None else Path(bus.password_file),
+    )
+
+
 _BUSES: dict[type[object], Callable[..., Bus]] = {
     models.SerialBus: lambda b: ModbusRtuBus(b.port, b.baud, b.parity, b.stop_bits, b.timeout_s),
     models.TcpBus: _tcp,
     models.MeterLine: _meters,
-    models.OpcUaServer: lambda b: OpcUaBus(b.url, b.sampling_ms, b.timeout_s, b.insecure),
+    models.OpcUaServer: _opcua,
 }
 
 

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from drivers import ConfigurationError, Profile, convert
+from edge import opcua_check
 from edge.assembly import Fitted, fit, load_profiles
 from edge.loading import Problem, SiteError, read_site
 from edge.points import CIRCUIT, STATION, quantity
@@ -272,8 +273,9 @@ def bound(site: Site) -> dict[str, float | str | bool]:
 
 def _security(c: _Context) -> Iterator[Problem]:
     for bus in c.site.buses:
-        if isinstance(bus, OpcUaServer) and not bus.insecure:
-            yield c.problem(f"buses[{bus.id}].insecure", "opcua_insecure")
+        if isinstance(bus, OpcUaServer):
+            for fault in opcua_check.faults(bus, files=c.today is not None):
+                yield c.problem(f"buses[{bus.id}].{fault.key}", fault.code, **fault.values)
     upstream = c.site.upstream
     if upstream is None:
         return

@@ -272,12 +272,23 @@ class MeterLine(Model):
 
 
 class OpcUaServer(Model):
-    """An OPC UA server; `insecure = true` must be written where it is meant."""
+    """An OPC UA server; `insecure = true` must be written where it is meant.
+
+    `pki` is the folder of certificates: ours is made there at first use, a server's is believed when it lies
+    in `trusted/` below it. `accept_expired` believes it beyond its end, until it is renewed.
+    """
 
     id: Name
     kind: Literal["opcua"]
     url: Annotated[str, StringConstraints(pattern=r"^opc\.tcp://.+")]
     insecure: bool = False
+    policy: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = "Basic256Sha256"
+    security: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
+    pki: str | None = None
+    application_uri: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$")] | None = None
+    accept_expired: bool = False
+    user: str | None = None
+    password_file: str | None = None
     sampling_ms: Annotated[int, Field(ge=10, le=60000)] = 1000
     timeout_s: Annotated[float, Field(ge=0.1, le=60)] = 4.0
 
