@@ -50,6 +50,13 @@ class _Pen:
         kept = self.output.per_day is not None and self.last is not None and self.refusals == 0
         return kept and self.last is not None and self.output.agrees(command.value, self.last)
 
+    def expect(self, value: float, now: float) -> None:
+        """`value` was accepted: look for it at once; a mere renewal does not put off what is looked for."""
+        if value != self.last:
+            self.checks, self.check_at = CHECKS, now
+        elif self.check_at == math.inf:
+            self.check_at = now
+
 
 class Writes:
     """The outputs of one bus. `lost` says of a device's id whether it counts as lost."""
@@ -134,6 +141,8 @@ class Writes:
         now = self._clock.now().monotonic
         if pen.wanted is command:  # nothing newer came meanwhile
             pen.wanted = None
+        if pen.output.read_back:
+            pen.expect(command.value, now)
         pen.refusals, pen.last, pen.exhausted = 0, command.value, False
         pen.not_before = now + pen.output.interval_s
         if pen.output.per_day is not None:
@@ -141,8 +150,6 @@ class Writes:
         if command.point in self.failed:
             self.failed.discard(command.point)
             self._tell("output.accepted", command.point, {"value": command.value})
-        if pen.output.read_back:
-            pen.check_at, pen.checks = now, CHECKS
 
     async def _read_back(self, pen: _Pen, driver: Driver) -> None:
         """Compare what the device shows with what it accepted; what cannot be read proves nothing."""
@@ -156,6 +163,7 @@ class Writes:
             return
         pen.checks -= 1
         if pen.output.agrees(wanted, found):
+            pen.checks = CHECKS
             if pen.mismatched:
                 pen.mismatched = False
                 self._tell("output.accepted", point.name, {"value": found})
