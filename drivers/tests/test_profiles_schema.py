@@ -1,7 +1,11 @@
 """The JSON Schema of profiles is current, is right about what ships, and refuses what the loader refuses."""
 
 import json
+import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -152,3 +156,40 @@ def test_the_schema_explains_every_key_of_a_modbus_register_and_lists_the_units(
 
 def _unexplained(properties: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     return (name for name, schema in properties.items() if not schema.get("description"))
+
+
+GUIDE = (SCHEMA_FILE.parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "model", ["Header", "ModbusOptions", "ModbusRegister", "ModbusWrite", "FailSafe", "Totaliser", "Text"]
+)
+def test_the_guide_explains_every_key_an_engineer_may_write(model: str) -> None:
+    keys = profile_schema()["$defs"][model]["properties"]
+    assert [key for key in keys if not re.search(rf"[`.{{ ]{key}\b[^\n]*`", GUIDE)] == []
+
+
+def test_the_guide_lists_every_profile_that_ships() -> None:
+    families = [line.split("|")[1] for line in GUIDE.splitlines() if line.startswith("| `")]
+    listed = {name for cell in families for name in re.findall(r"`([a-z0-9_]+\*?)`", cell)}
+    missing = [
+        path.stem
+        for path in SHIPPED
+        if path.stem not in listed and path.stem.split("_")[0] + "_*" not in listed
+    ]
+    assert missing == []
+
+
+def test_the_example_of_the_guide_is_right_for_both() -> None:
+    example = GUIDE.split("```toml\n")[1].split("```")[0]
+    assert problems(tomllib.loads(example)) == []
+    parse_profile(tomllib.loads(example), "guide")
+
+
+def test_the_wheel_carries_the_schema_and_every_profile(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=SCHEMA_FILE.parents[2], check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+    assert "edge/_config/schemas/profile.schema.json" in names
+    assert {f"edge/_config/profiles/{path.name}" for path in SHIPPED} <= names
