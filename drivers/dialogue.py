@@ -80,7 +80,7 @@ class Dialogue:
         wrong: Piece[F] | None = None
         while True:
             try:
-                data = await self._link.receive(min(loop.time() + self._timeout_s, latest))
+                data = await self._receive(latest)
             except TransportError as error:
                 raise self._silence(device, error, wrong) from error
             for piece in frames.feed(data):
@@ -89,6 +89,13 @@ class Dialogue:
                     return piece.frame
                 wrong = piece
                 self._tell(device, Verdict.FOREIGN if piece.frame is not None else piece.verdict, piece.data)
+
+    async def _receive(self, latest: float) -> bytes:
+        """More bytes, but none after `latest`: where they flow without end, waiting alone ends nothing."""
+        now = asyncio.get_running_loop().time()
+        if now >= latest:
+            raise NoAnswerError(f"{self._link.name}: bytes without end, and no answer among them")
+        return await self._link.receive(min(now + self._timeout_s, latest))
 
     def _silence(self, device: str, error: TransportError, wrong: Piece[F] | None) -> Exception:
         if not isinstance(error, NoAnswerError):
