@@ -194,11 +194,8 @@ class Cjt188Driver:
 
     async def _exchange(self, meter: _Meter, command: int, identifier: int) -> Frame:
         asked = meter.next_request(command, identifier)
-        data = encode(asked, meter.options.wake)
         try:
-            answer = await self._dialogue.ask(
-                meter.id, data, Receiver(), lambda frame: meter.accepts(asked, identifier, frame)
-            )
+            answer = await self._answer(meter, asked, identifier)
         except DriverError:
             meter.fail()
             raise
@@ -207,6 +204,19 @@ class Cjt188Driver:
             code = int.from_bytes(answer.payload[:2], "little")
             raise DeviceError(f"{meter.id}: the meter refuses (status {answer.payload.hex(' ')})", code)
         return answer
+
+    async def _answer(self, meter: _Meter, asked: Frame, identifier: int) -> Frame:
+        data, receiver = encode(asked, meter.options.wake), Receiver()
+        try:
+            return await self._dialogue.ask(
+                meter.id, data, receiver, lambda frame: meter.accepts(asked, identifier, frame)
+            )
+        except NoAnswerError as error:
+            if not receiver.rest:
+                raise
+            came = receiver.rest[:16].hex(" ")
+            text = f"{self._link.name}: no whole answer of {meter.id}, only {came}"
+            raise RemoteProtocolError(text) from error
 
 
 def _time() -> float:

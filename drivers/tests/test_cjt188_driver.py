@@ -332,6 +332,17 @@ async def test_where_no_right_answer_comes_there_is_no_reading_and_the_next_one_
         check_right(dict(await driver.read(points())))
 
 
+async def test_half_an_answer_is_told_apart_from_silence() -> None:
+    line = MeterLine(Meter(WIRE))
+    async with driving(line) as driver:
+        line.fault = lambda request, right: [(0.0, right[:-3])]
+        with pytest.raises(RemoteProtocolError, match="no whole answer"):
+            await driver.read(points())
+        line.fault = lambda request, right: []
+        with pytest.raises(NoAnswerError):
+            await driver.read(points())
+
+
 async def test_a_late_answer_to_an_older_question_is_not_taken_where_the_meter_echoes() -> None:
     line, heard = MeterLine(Meter(WIRE)), Heard()
     async with driving(line, heard=heard) as driver:
