@@ -32,6 +32,7 @@ from drivers.settings import (
     TcpHost,
     Tls,
 )
+from drivers.timing import read_seconds, write_seconds
 from drivers.traffic import Tap, Traffic, Verdict
 from drivers.units import Unit, convert, factor
 
@@ -77,4 +78,6 @@ __all__ = [
     "load_profile",
     "open_driver",
     "parse_profile",
+    "read_seconds",
+    "write_seconds",
 ]

@@ -100,6 +100,7 @@ def _date(text: str) -> object:
 
 
 def _check(options: argparse.Namespace, texts: Texts) -> int:
+    from edge.budget import budgets  # noqa: PLC0415
     from edge.check import load  # noqa: PLC0415
     from edge.rules.civil import local_day  # noqa: PLC0415
 
@@ -107,6 +108,8 @@ def _check(options: argparse.Namespace, texts: Texts) -> int:
     site = loaded.site
     print(texts("cli.check.good", file=options.site, circuits=len(site.circuits), devices=len(site.devices)))
     print(texts("cli.check.pack", title=loaded.pack.document.title, number=loaded.pack.document.number))
+    for budget in budgets(site, loaded.devices):
+        print(texts("cli.check.budget", bus=budget.bus, share=f"{budget.share:.0%}"))
     return 0
 
 

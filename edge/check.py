@@ -13,6 +13,7 @@ from pathlib import Path
 from drivers import ConfigurationError, Profile, convert
 from edge import opcua_check
 from edge.assembly import Fitted, fit, load_profiles
+from edge.budget import LIMIT, Budget, budgets
 from edge.loading import Problem, SiteError, read_site
 from edge.points import CIRCUIT, STATION, quantity
 from edge.rules.model import Pack, required_parameters
@@ -32,6 +33,9 @@ REQUIRED = (  # what control cannot do without, per circuit
 )
 ADDRESS = {"modbus": "unit_id", "mbus": "address", "cjt188": "address"}  # by protocol of the bus
 SEASON = ("season_start", "season_end")
+
+
+WORST = 3  # users of an overfull line that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,10 @@ class _Context:
 def load(path: Path, today: date | None, beside: Path | None = None) -> Loaded:
     """The site at `path`; SiteError with every Problem when it cannot be used.
 
-    With `today` the regulation must be in force on that day and the head-end's files must be there. The
-    running service gives None: neither a clock that was never set, nor a document that has ended, nor a
-    certificate that is being renewed may stop a plant. `beside` is the folder of the site's own profiles, by
-    default that of the file.
+    With `today` the regulation must be in force on that day, the head-end's files must be there, and no
+    serial line may be asked for more time than it has. The running service gives None: neither a clock that
+    was never set, nor a document that has ended, nor a certificate that is being renewed, nor a line that is
+    too full may stop a plant. `beside` is the folder of the site's own profiles, by default that of the file.
     """
     site = read_site(path)
     profiles = load_profiles(
@@ -71,6 +75,9 @@ def load(path: Path, today: date | None, beside: Path | None = None) -> Loaded:
     if problems:
         raise SiteError(problems)
     fitted = tuple(fit(device, _profile(profiles, device)) for device in site.devices)
+    overfull = [problem for budget in budgets(site, fitted) for problem in _overfull(context, budget)]
+    if overfull and today is not None:
+        raise SiteError(overfull)
     return Loaded(site, fitted, load_pack(site.regulation.pack).bind(bound(site)))
 
 
@@ -79,6 +86,19 @@ def _profile(profiles: Mapping[str, Profile | ConfigurationError], device: Devic
     if isinstance(found, ConfigurationError):
         raise found
     return found
+
+
+def _overfull(c: _Context, budget: Budget) -> Iterator[Problem]:
+    """A line that is asked for more than it can carry; it would run all the same, later than it should."""
+    if budget.share <= LIMIT:
+        return
+    worst = ", ".join(
+        f"{use.device} ({', '.join(use.points[:2])}{' ...' if len(use.points) > 2 else ''}): "
+        f"{use.seconds * 1000:.0f} ms / {use.period_s:g} s"
+        for use in budget.uses[:WORST]
+    )
+    values = {"share": f"{budget.share:.0%}", "limit": f"{LIMIT:.0%}", "worst": worst}
+    yield c.problem(f"buses[{budget.bus}]", "overfull", **values)
 
 
 def _doubles(values: Sequence[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 Both read the same processes (hil_tests.benchmarks.fleet) one after the other and publish every value over
 QoS 1 to a Mosquitto of their own. Counted are the values that arrived at a subscriber and the processor time
-of the gateway's process alone. The peer is given its best case: one wide read per device and period (by itself
-it asks for each tag). Ours keeps history and journal on the disk and controls a circuit besides.
+of the gateway's process alone. The peer is given its best case: one wide read per device and period (it would
+ask for each tag by itself). Ours keeps history and journal on the disk and controls a circuit besides.
 
 The peer lives in a virtual environment of its own under `out/peers/`, made at the first run.
 """
