@@ -1,8 +1,8 @@
 """Modbus RTU beside the limit of the wire: our driver reading a slave that paces its bytes.
 
 The limit: request, 3.5 characters, the slave's turnaround of 5 ms, answer, 3.5 characters (Modbus over Serial
-Line V1.02, 2.5.1.1). A driver that is faster than the limit breaks the standard: real slaves then miss requests,
-and this one counts them.
+Line V1.02, 2.5.1.1). A driver that is faster than the limit breaks the standard: real slaves then miss
+requests, and this one counts them.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """A Modbus RTU slave on a pseudo-terminal that takes the time a wire would take, byte by byte.
 
 `python -m hil_tests.benchmarks.paced --baud B --turnaround S --parent PID` reports its tty in one line of
-JSON. A pty carries bytes at once: the slave waits until the request would have come in, then 3.5 characters (by
-which a slave knows that a request has ended), then its turnaround, and then paces its answer. 10 bits a
+JSON. A pty carries bytes at once: the slave waits until the request would have come in, then 3.5 characters
+(by which a slave knows that a request has ended), then its turnaround, and then paces its answer. 10 bits a
 character (8N1: a pty knows no parity). It counts requests that came sooner than 3.5 characters after its last
 answer as `hurried` and does not answer them, as real slaves do not; the count is told in register 999.
 """
