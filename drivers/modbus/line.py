@@ -213,6 +213,8 @@ class SerialLine(Line):
             return await super()._exchange(device, request, gap_s)
         finally:
             self._last_end = self._ended[request.unit] = monotonic()
+            if self._link.heard >= self._asked:
+                self._mute = 0
 
     async def _prepare(self, device: str, request: Request, gap_s: float) -> None:
         await self._be_silent(request.unit, gap_s)
@@ -249,9 +251,8 @@ class SerialLine(Line):
     def _unsettled(self, request: Request) -> None:
         self._frames.end()
         self._fences.doubt(request.unit, request.shape, monotonic())
-        self._mute = self._mute + 1 if self._link.heard < self._asked else 0
-        if not self._tty and self._mute >= _MUTE_EXCHANGES:
-            self._mute = 0
+        self._mute += 1
+        if not self._tty and self._mute >= _MUTE_EXCHANGES and self._link.heard < self._asked:
             self.close()
 
 
