@@ -12,6 +12,8 @@ from drivers.errors import (
     RemoteProtocolError,
     TransportError,
 )
+from drivers.explaining import explain
+from drivers.mbus.search import Found, Outcome, PrimaryScan, Searchable, SecondarySearch
 from drivers.modbus.profile import ModbusProfile
 from drivers.node import Node
 from drivers.opening import open_driver
@@ -33,7 +35,7 @@ from drivers.settings import (
     Tls,
 )
 from drivers.timing import read_seconds, write_seconds
-from drivers.traffic import Tap, Traffic, Verdict
+from drivers.traffic import Meaning, Tap, Traffic, Verdict
 from drivers.units import Unit, convert, factor
 
 __all__ = [
@@ -48,8 +50,10 @@ __all__ = [
     "DriverError",
     "Endpoint",
     "FailSafe",
+    "Found",
     "LocalProtocolError",
     "MBusBus",
+    "Meaning",
     "MemoryBus",
     "ModbusProfile",
     "ModbusRtuBus",
@@ -57,13 +61,17 @@ __all__ = [
     "NoAnswerError",
     "Node",
     "OpcUaBus",
+    "Outcome",
     "Point",
+    "PrimaryScan",
     "Profile",
     "ProtocolError",
     "Quality",
     "Reading",
     "Reason",
     "RemoteProtocolError",
+    "Searchable",
+    "SecondarySearch",
     "SerialPort",
     "Tap",
     "TcpHost",
@@ -74,6 +82,7 @@ __all__ = [
     "Unit",
     "Verdict",
     "convert",
+    "explain",
     "factor",
     "load_profile",
     "open_driver",

@@ -28,7 +28,6 @@ from edge.cycle import CONTROL_STATE, WATCH_STATE, Cycle, Minds, Outcome
 from edge.events import Limits, WatchState, restore, resume
 from edge.fieldwork.access import BusView, Hold, Live
 from edge.fieldwork.arguments import SOCKET
-from edge.fieldwork.messages import FieldworkError
 from edge.fieldwork.server import Server
 from edge.history import History, HistoryError
 from edge.image import Inbox
@@ -271,7 +270,8 @@ class _Service:
             {worker.id: worker for worker in workers},
             lambda: self._clock.now().wall,
             self._tell,
-            *_holding(cycle),
+            lambda wanted: cycle.hold(*_monotonic(wanted, self._clock)),
+            lambda point, _who: cycle.release(point),
         )
 
     async def _tell(self, event: Event) -> None:
@@ -336,13 +336,10 @@ class _Service:
         return kept
 
 
-def _holding(_cycle: Cycle) -> tuple[Callable[[Hold], None], Callable[[str, str], None]]:
-    """How outputs are held and released."""
-
-    def refuse(*_: object) -> None:
-        raise FieldworkError("no_hold")
-
-    return refuse, refuse
+def _monotonic(wanted: Hold, clock: Clock) -> tuple[str, float, float, str, str]:
+    """A technician's wish in the words of the cycle."""
+    until = clock.now().monotonic + wanted.seconds
+    return wanted.point, wanted.value, until, wanted.who, wanted.why
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -30,11 +30,11 @@ class BusView:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An output wanted by a technician: `until` is wall time (Unix s)."""
+    """An output wanted by a technician: for `seconds` of the service's clock."""
 
     point: str
     value: float
-    until: float
+    seconds: float
     who: str
     why: str
 

@@ -67,34 +67,53 @@ def _confirmed(printer: Printer) -> bool:
 
 async def _once(options: argparse.Namespace, request: dict[str, Any], printer: Printer) -> int:
     """Send one request wherever it must go, and show what comes."""
-    code = 0
+    verdict = _Verdict()
     try:
         lines: list[tuple[Bus | None, str]] = [*_line(options)]
         for setting, where in lines or [(None, "")]:
             async with aclosing(await _stream(options, request, setting, where)) as messages:
                 async for message in messages:
-                    code = max(code, _code(message))
-                    _keep_draft(options, message)
+                    verdict.see(message)
                     printer.show(message)
+                    if message["kind"] == "draft":
+                        printer.show(_drafted(options.draft, str(message["text"])))
     except asyncio.CancelledError:  # Ctrl-C: what was found stands
         printer.interrupted()
         return 0 if options.verb == "monitor" else 130
-    return code
+    return verdict.code
 
 
-def _code(message: Message) -> int:
-    if message["kind"] != "error":
-        return 0
-    return 1 if message["code"] in _FOUND_FAULTS else 2
+class _Verdict:
+    """The exit code of a stream: 2 it could not be done, 1 a fault was found or nothing read was good."""
+
+    def __init__(self) -> None:
+        self._error = 0
+        self._values = 0
+        self._good = 0
+
+    def see(self, message: Message) -> None:
+        """One more message."""
+        if message["kind"] == "error":
+            self._error = max(self._error, 1 if message["code"] in _FOUND_FAULTS else 2)
+        elif message["kind"] == "value":
+            self._values += 1
+            self._good += message["quality"] != "bad"
+
+    @property
+    def code(self) -> int:
+        """After the last message."""
+        return self._error or int(self._values > 0 and self._good == 0)
 
 
-def _keep_draft(options: argparse.Namespace, message: Message) -> None:
-    target = getattr(options, "draft", None)
-    if message["kind"] == "draft" and target is not None:
-        try:
-            target.write_text(str(message["text"]), encoding="utf-8")
-        except OSError as error:
-            raise FieldworkError("draft", path=str(target), why=str(error.strerror)) from error
+def _drafted(path: Path | None, text: str) -> Message:
+    """Write the profile's draft where it was wanted."""
+    if path is None:
+        return {"kind": "drafted", "state": "hint", "path": ""}
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FieldworkError("draft", path=str(path), why=str(error.strerror)) from error
+    return {"kind": "drafted", "state": "written", "path": str(path)}
 
 
 async def _stream(options: argparse.Namespace, request: Request, setting: Bus | None, where: str) -> Stream:

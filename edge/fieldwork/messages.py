@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from edge.records import Plain
 
-Message: TypeAlias = "dict[str, Plain]"
-Stream: TypeAlias = "AsyncGenerator[Message, None]"
+Message: TypeAlias = dict[str, Plain]
+Stream: TypeAlias = AsyncGenerator[Message, None]
 Request: TypeAlias = Mapping[str, Any]
 
 

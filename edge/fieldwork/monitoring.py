@@ -5,10 +5,11 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 
-from drivers import Driver, DriverError, Point, Traffic, Verdict
+from drivers import Driver, DriverError, Point, Traffic, Verdict, explain
 from edge.fieldwork import places, temporary
 from edge.fieldwork.access import Access, BusView
 from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, note
+from edge.records import Plain
 
 _MOST_WAITING = 1000  # frames kept for a terminal that is slower than the bus
 _LONGEST_S = 86400.0
@@ -57,7 +58,7 @@ async def monitor(access: Access, asked: Asked, _who: str) -> Stream:
     try:
         async for traffic in heard.frames(until):
             if device is None or traffic.device == device:
-                yield _frame(access, traffic, last)
+                yield _frame(access, view, traffic, last)
             last = traffic.at
         if heard.lost:
             yield note("frames_lost", count=heard.lost)
@@ -66,7 +67,7 @@ async def monitor(access: Access, asked: Asked, _who: str) -> Stream:
         await _end(asking)
 
 
-def _frame(access: Access, traffic: Traffic, last: float | None) -> Message:
+def _frame(access: Access, view: BusView, traffic: Traffic, last: float | None) -> Message:
     since_s = asyncio.get_running_loop().time() - traffic.at
     return {
         "kind": "frame",
@@ -76,8 +77,13 @@ def _frame(access: Access, traffic: Traffic, last: float | None) -> Message:
         "data": traffic.data.hex(),
         "wall": round(access.now() - since_s, 4),
         "gap_ms": None if last is None else round((traffic.at - last) * 1000, 1),
-        "meaning": [],
+        "meaning": _meaning(view, traffic),
     }
+
+
+def _meaning(view: BusView, traffic: Traffic) -> list[Plain]:
+    found = explain(view.setting, traffic)
+    return [] if found is None else [{"key": found.key, "values": dict(found.values)}]
 
 
 async def _ask(access: Access, view: BusView, only: str | None) -> None:

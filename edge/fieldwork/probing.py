@@ -18,7 +18,8 @@ _SIZES = (16, 4, 2, 1)
 _BLOCK = _SIZES[0]
 _MOST = 2000  # registers of one probe
 _MOST_SILENT = 3  # blocks in a row without any answer until the meter counts as gone
-_SHOWN = 5  # candidates
+_SHOWN = 3  # candidates
+_CLEARLY = 0.4  # of the best score: what is below is not worth a line
 
 
 async def probe(access: Access, asked: Asked, _who: str) -> Stream:
@@ -44,18 +45,19 @@ async def probe(access: Access, asked: Asked, _who: str) -> Stream:
     elapsed_s = loop.time() - began
     async for message in _read_all(access, view, unit, function, (min(one), max(one)), two):
         yield message
-    candidates = await asyncio.to_thread(rank, one, two, elapsed_s)
-    for message in _told(one, function, candidates):
+    ranked = await asyncio.to_thread(rank, one, two, elapsed_s)
+    shown = [each for each in ranked[:_SHOWN] if each.score >= _CLEARLY * ranked[0].score]
+    for message in _told(one, function, shown):
         yield message
 
 
 def _told(words: Words, function: int, candidates: list[Candidate]) -> Iterator[Message]:
-    named = {found.address for each in candidates[:_SHOWN] for found in each.found}
+    named = {found.address for each in candidates for found in each.found}
     for address in sorted(words):
         row = _place(words, address)
         if address in named or (words[address] and any(row.values())):
             yield {"kind": "place", "address": address, "word": words[address], "orders": dict(row)}
-    for position, each in enumerate(candidates[:_SHOWN], 1):
+    for position, each in enumerate(candidates, 1):
         yield _candidate(position, each)
     if not candidates:
         yield note("nothing_plausible")

@@ -9,22 +9,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from drivers import (
+    Cjt188Bus,
     ClosedError,
+    Driver,
+    Found,
+    MBusBus,
     ModbusProfile,
     ModbusRtuBus,
     ModbusTcpBus,
     NoAnswerError,
+    Outcome,
+    PrimaryScan,
     Profile,
     ProtocolError,
     Quality,
     Reading,
     Reason,
+    Searchable,
+    SecondarySearch,
     Unit,
 )
 from edge.assembly import load_profiles
 from edge.fieldwork import places, temporary
 from edge.fieldwork.access import Access, BusView
-from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream
+from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, note
 from edge.resources import config_dir
 
 _CHECKED = 3  # registers of a profile that are read to judge whether it fits
@@ -156,7 +164,86 @@ def _sensible(reading: Reading) -> bool:
     return reading.unit is not Unit.CELSIUS or (-40.0 <= reading.value <= 180.0)
 
 
+async def _mbus(access: Access, view: BusView, asked: Asked) -> Stream:
+    """Primary addresses in turn, or the search by meter numbers, which finds meters with equal addresses."""
+    primary = PrimaryScan(asked.whole("first", 0, 250, 0), asked.whole("last", 0, 250, 250))
+    search = SecondarySearch() if asked.flag("secondary") else primary
+    known = {each.setting.address: each.setting for each in view.devices}
+    began = asyncio.get_running_loop().time()
+    while (address := search.next()) is not None:
+        done = round(1000 * search.progress)
+        yield _progress(done, 1000, len(search.found), began, address)
+        outcome, identity = await _find(access, view, address)
+        before = len(search.found)
+        search.tell(outcome)
+        if outcome.outcome is Outcome.COLLISION and search is primary:
+            yield {"kind": "found", "place": address, "answer": "garbled", "device": None, "profile": None}
+        if len(search.found) > before:
+            names = (address, identity, identity.partition(".")[0])
+            setting = next((known[name] for name in names if name in known), None)
+            yield {
+                "kind": "found",
+                "place": address if search is primary else identity,
+                "answer": "meter",
+                "device": None if setting is None else setting.id,
+                "profile": identity,
+            }
+    yield _progress(1000, 1000, len(search.found), began, "")
+    for mask in search.collisions if search is not primary else []:
+        yield note("collision", mask=mask)
+
+
+async def _find(access: Access, view: BusView, address: str) -> tuple[Found, str]:
+    """One exchange: what came of an address, and who it was."""
+
+    async def job(driver: Driver) -> Found:
+        if not isinstance(driver, Searchable):
+            raise FieldworkError("cannot_scan", bus=view.id)
+        return await driver.find(address)
+
+    found = await access.run(view.id, job)
+    return found, found.address
+
+
+_CJT188_WAYS = (("901F", 0x20), ("1F90", 0x20), ("901F", 0xAA), ("1F90", 0xAA))
+_ANY_NUMBER = 14 * "A"
+
+
+async def _cjt188(access: Access, view: BusView, _asked: Asked) -> Stream:
+    """Ask whoever is there for its number, in every way that meters want to be asked."""
+    known = {each.setting.address: each.setting for each in view.devices}
+    began = asyncio.get_running_loop().time()
+    for done, (identifier, meter_type) in enumerate(_CJT188_WAYS):
+        yield _progress(done, len(_CJT188_WAYS), 0, began, f"{identifier} {meter_type:02X}")
+        try:
+            number = await _whoever(access, view, identifier, meter_type)
+        except NoAnswerError:
+            continue
+        except ProtocolError:
+            yield note("several_meters")
+            return
+        setting = known.get(number) or known.get(number.lstrip("0"))
+        yield {
+            "kind": "found",
+            "place": number,
+            "answer": "meter",
+            "device": None if setting is None else setting.id,
+            "profile": f"identifier {identifier}, type {meter_type:02X}",
+        }
+        return
+    yield _progress(len(_CJT188_WAYS), len(_CJT188_WAYS), 0, began, "")
+
+
+async def _whoever(access: Access, view: BusView, identifier: str, meter_type: int) -> str:
+    """The number of the only meter on the line."""
+    profile = temporary.cjt188_profile(identifier, meter_type)
+    reading = (await temporary.read(access, view.id, profile, _ANY_NUMBER, ["number"]))["number"]
+    return "?" if reading.value is None else f"{int(reading.value):014d}"
+
+
 _SCANNERS: tuple[tuple[type[object], Callable[[Access, BusView, Asked], Stream]], ...] = (
     (ModbusRtuBus, _modbus),
     (ModbusTcpBus, _modbus),
+    (MBusBus, _mbus),
+    (Cjt188Bus, _cjt188),
 )

@@ -81,7 +81,7 @@ class Printer:
         if key not in self._headed:
             self._headed.add(key)
             self._line(
-                (_row(_COLUMNS[key], [self._texts(f"fieldwork.{name}") for name in _NAMES[key]]), "bold")
+                (_row(_COLUMNS[key], [self._texts(f"fieldwork.col.{name}") for name in _NAMES[key]]), "bold")
             )
 
     # -- kinds -----------------------------------------------------------------------------------------------
@@ -209,8 +209,8 @@ class Printer:
             value = f"{shown(each['value'])} {unit(each['unit'])}"
             self._line((_row(_COLUMNS["candidate"], [name, str(each["address"]), kind, value]), style))
 
-    def _draft(self, message: Message) -> None:
-        self._line((str(message["text"]), ""))
+    def _drafted(self, message: Message) -> None:
+        self._say(self._texts(f"fieldwork.draft.{message['state']}", path=message["path"]))
 
     def _node(self, message: Message) -> None:
         depth = int(_float(message["depth"]))
@@ -315,7 +315,7 @@ _SHOWS: dict[str, Callable[[Printer, Message], None]] = {
     "frame": Printer._frame,
     "place": Printer._place,
     "candidate": Printer._candidate,
-    "draft": Printer._draft,
+    "drafted": Printer._drafted,
     "node": Printer._node,
     "note": Printer._note,
     "error": Printer._error,

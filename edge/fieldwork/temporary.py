@@ -10,25 +10,33 @@ from edge.fieldwork.access import Access
 _numbers = count(1)
 
 
+_HEADER = {
+    "id": "temporary",
+    "maker": "-",
+    "model": "-",
+    "source": "a technician's question",
+    "confidence": "own",
+}
+
+
+def _profile(protocol: str, options: Mapping[str, Any], registers: Mapping[str, Any]) -> Profile:
+    header = {**_HEADER, "protocol": protocol}
+    return parse_profile(
+        {"profile": header, protocol: dict(options), "registers": dict(registers)}, "temporary"
+    )
+
+
 def modbus_profile(registers: Mapping[str, Mapping[str, Any]], **options: object) -> ModbusProfile:
     """A profile of these registers; ConfigurationError where they cannot be."""
-    found = parse_profile(
-        {
-            "profile": {
-                "id": "temporary",
-                "maker": "-",
-                "model": "-",
-                "protocol": "modbus",
-                "source": "a technician's question",
-                "confidence": "own",
-            },
-            "modbus": options,
-            "registers": dict(registers),
-        },
-        "temporary",
-    )
+    found = _profile("modbus", options, registers)
     assert isinstance(found, ModbusProfile)
     return found
+
+
+def cjt188_profile(identifier: str, meter_type: int) -> Profile:
+    """A profile that asks a meter for its number."""
+    options = {"identifier": identifier, "meter_type": meter_type, "retries": 0}
+    return _profile("cjt188", options, {"number": {"field": "meter_number", "unit": Unit.STATE.value}})
 
 
 def word(function: int, address: int) -> dict[str, Any]:

@@ -40,7 +40,7 @@ async def write(access: Access, asked: Asked, who: str) -> Stream:
     body |= {"unit": point.unit.value, "why": why}
     if held is not None:
         await _tell(access, "technician.write", held, body | {"for_s": seconds})
-        access.hold(Hold(held, value, access.now() + seconds, who, why))
+        _hold(access, Hold(held, value, seconds, who, why))
         yield note("held", point=held, seconds=round(seconds))
         return
     await _tell(access, "technician.write", point.device, body)
@@ -60,6 +60,13 @@ async def release(access: Access, asked: Asked, who: str) -> Stream:
     await _tell(access, "technician.release", held, {"who": who})
     access.release(held, who)
     yield note("released", point=held)
+
+
+def _hold(access: Access, wanted: Hold) -> None:
+    try:
+        access.hold(wanted)
+    except ValueError as error:
+        raise FieldworkError("hold", name=wanted.point, why=str(error)) from error
 
 
 def _name(target: Target) -> str:
