@@ -31,7 +31,8 @@ _REFRESH_S = 0.5
 _LOCAL = ZoneInfo("Asia/Shanghai")
 _STYLE = {"good": "", "uncertain": "yellow", "bad": "bold red"}
 _DUTY_STYLE = {"open": "", "due_soon": "yellow", "overdue": "bold red"}
-_MOST_OUTAGES, _MOST_DUTIES, _MOST_ALARMS = 3, 4, 3
+_MOST_OUTAGES, _MOST_DUTIES, _MOST_ALARMS, _MOST_DEVICES = 3, 4, 3, 3
+_LATE = 1.5  # of its period: so long a device's intervals are when it is called late
 _LINES = 23  # of a terminal of 24; the last is the note's
 _HEADER_LINES = 1  # the table of the circuits has two, and counts as one part
 
@@ -89,10 +90,12 @@ def picture(document: Document, texts: Texts, age_s: float) -> RenderableType:
     """The whole screen."""
     parts: list[RenderableType] = [_title(document, texts, age_s), _circuits(document, texts)]
     parts += [_station(document, texts), _rooms(document, texts)]
+    parts += _devices(document, texts)
     parts += _outages(document, texts)
     parts += _alarms(document, texts)
     used = len(parts) + _HEADER_LINES + len(document["circuits"])
-    parts += _journal(document, texts, max(1, _LINES - used - 2))
+    left = _LINES - used - 2
+    parts += _journal(document, texts, left) if left > 0 else ()
     parts += [_upstream(document, texts)]
     return Group(*parts)
 
@@ -196,6 +199,35 @@ def _rooms(document: Document, texts: Texts) -> Text:
                 _number(document, texts, point)
             ).append("  ")
     return line
+
+
+def _devices(document: Document, texts: Texts) -> Iterable[RenderableType]:
+    """One line, and only where something is wrong: which devices, and what."""
+    found = [
+        (device["id"], trouble) for device in document["devices"] if (trouble := _trouble(device, texts))
+    ]
+    if not found:
+        return
+    line = Text(f"── {texts('live.devices')} ", style="bold yellow", no_wrap=True, overflow="ellipsis")
+    shown = "; ".join(f"{name} {', '.join(trouble)}" for name, trouble in found[:_MOST_DEVICES])
+    more = f" ({texts('view.more', count=len(found) - _MOST_DEVICES)})" if len(found) > _MOST_DEVICES else ""
+    yield line.append(shown + more, style="not bold yellow")
+
+
+def _trouble(device: Document, texts: Texts) -> list[str]:
+    """What is wrong with a device, in words."""
+    if device["lost"]:
+        return [texts("device.lost", seconds=f"{device['probe_in_s']:.0f}")]
+    late = device["interval_p99_s"]
+    return [
+        words
+        for wrong, words in (
+            (device["not_written"], texts("device.not_written")),
+            (device["fail_safe"], texts("device.fail_safe")),
+            (late is not None and late > _LATE * device["period_s"], texts("device.late")),
+        )
+        if wrong
+    ]
 
 
 def _heading(texts: Texts, key: str, style: str = "bold", left_out: int = 0) -> Text:

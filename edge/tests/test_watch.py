@@ -136,6 +136,32 @@ def busy() -> dict[str, Any]:
     return document
 
 
+def troubled(name: str, **wrong: object) -> dict[str, Any]:
+    return {
+        "id": name,
+        "lost": False,
+        "probe_in_s": None,
+        "not_written": [],
+        "fail_safe": [],
+        "interval_p99_s": 10.1,
+        "period_s": 10.0,
+        **wrong,
+    }
+
+
+def broken() -> dict[str, Any]:
+    """The worst hour with a station full of troubled devices."""
+    document = busy()
+    document["devices"] = [
+        troubled("meter_high", lost=True, probe_in_s=34.2),
+        troubled("valve_high", not_written=["high.valve_setpoint"], fail_safe=[{"register": "backup_mode"}]),
+        troubled("meter_low", interval_p99_s=16.0),
+        troubled("room_h1", lost=True, probe_in_s=3.0),
+        troubled("room_h2"),
+    ]
+    return document
+
+
 def drawn(document: dict[str, Any], language: str, age_s: float = 0.5) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=80, force_terminal=False).print(picture(document, Texts.load(language), age_s))
@@ -143,7 +169,7 @@ def drawn(document: dict[str, Any], language: str, age_s: float = 0.5) -> list[s
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("make", [calm, busy], ids=["calm", "busy"])
+@pytest.mark.parametrize("make", [calm, busy, broken], ids=["calm", "busy", "broken"])
 def test_it_fits_a_terminal_of_80_by_24(make: Callable[[], dict[str, Any]], language: str) -> None:
     lines = drawn(make(), language)
     assert len(lines) < 24  # the last line is the note's
@@ -165,6 +191,30 @@ def test_a_bad_reading_is_a_word_never_a_number(language: str, word: str) -> Non
     document = calm()
     document["readings"]["high.secondary_supply_temperature"] = reading(None, "degC", "no_answer")
     assert word[:4] in "\n".join(drawn(document, language))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"lost": True, "probe_in_s": 34.2}, "silent, asked again in 34 s"),
+        ({"not_written": ["high.valve_setpoint"]}, "not as written"),
+        ({"fail_safe": [{"register": "backup_mode"}]}, "fail-safe setting off"),
+        ({"interval_p99_s": 15.1}, "read late"),
+    ],
+)
+def test_a_device_is_shown_when_something_is_wrong_with_it(wrong: dict[str, Any], words: str) -> None:
+    document = calm()
+    document["devices"] = [troubled("meter_low"), troubled("valve_high", **wrong)]
+    (line,) = [line for line in drawn(document, "en") if "valve_high" in line]
+    assert words in line
+    assert "meter_low" not in line
+
+
+def test_devices_that_are_well_take_no_line() -> None:
+    document = calm()
+    without = len(drawn(document, "en"))
+    document["devices"] = [troubled("meter_low")]
+    assert len(drawn(document, "en")) == without
 
 
 def test_a_document_that_has_gone_old_says_so() -> None:
