@@ -2,17 +2,11 @@
 
 A number that follows from the last is an advance. One that does not - a drop, more than the circuit can have
 taken, another meter number - is in doubt: it is no energy, and no zero, until later readings agree with it
-(`CONFIRM_READINGS` of them over `CONFIRM_S`; meters that start show 0 for a while). Those confirmed are told
-apart by evidence, and the words say how sure that is:
+(`CONFIRM_READINGS` of them over `CONFIRM_S`; meters that start show 0 for a while). What it was is then found
+by evidence (breaks.py), and the count goes on from it. A new meter counts from the first number seen of it.
 
-- roll-over: from the top tenth of a range the maker gives into its bottom tenth, by a step that can be;
-- exchange: another meter number, or after a silence another number than a reset would show, or another unit;
-- reset: near zero without a silence, or with the same meter number;
-- neither can be told: one kind of its own, `meter.replaced_or_reset`, rather than a guess;
-- implausible: a jump upward that stays. What lies between is told and not counted.
-
-A new meter counts from the first number seen of it. What a technician knows better (the old meter's last
-number) is a correction of `Count.base`, and has its place in the journal, not here.
+What a technician knows better (the old meter's last number) is a correction of `Count.base`, and has its
+place in the journal, not here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +15,7 @@ from decimal import Decimal
 
 from drivers import Quality, Reading, Unit
 from edge.clock import Instant
+from edge.events.breaks import Break, Finding, another, find, follows
 from edge.events.meter import EXACT, Count, Pending, Shown, digits, exact_factor, shown_to_plain
 from edge.image import ProcessImage
 from edge.records import Event, Plain
@@ -40,13 +35,6 @@ _MOST_PER_M2: dict[str, float] = {
     "makeup_volume": 5.0 / 3600.0,  # l/h: a network being filled
 }
 QUANTITIES = tuple(_MOST_PER_M2)
-KINDS = (
-    "meter.rolled_over",
-    "meter.exchanged",
-    "meter.reset",
-    "meter.replaced_or_reset",
-    "meter.implausible",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +81,7 @@ def _shown(reading: Reading, identity: str | None) -> Shown | None:
     """A reading as a totaliser's number: its register's digits, or its value's; None for another unit."""
     total = reading.total
     number, unit, rolls_over = (
-        (Decimal(repr(reading.value)), reading.unit, None)
+        (_written(reading.value or 0.0), reading.unit, None)
         if total is None
         else (total.number, total.unit, total.rolls_over)
     )
@@ -102,6 +90,11 @@ def _shown(reading: Reading, identity: str | None) -> Shown | None:
     except ValueError:
         return None
     return Shown(number, unit, rolls_over, identity, reading.timestamp) if number.is_finite() else None
+
+
+def _written(value: float) -> Decimal:
+    """The decimal a float was made from, its exponent the last digit that is known to move."""
+    return Decimal(int(value)) if value.is_integer() else Decimal(repr(value))
 
 
 def _identity(point: str, image: ProcessImage, site: Site) -> str | None:
@@ -130,7 +123,7 @@ def step(count: Count, new: Shown, meter: Meter, now: Instant) -> tuple[Count, t
         shown, moment = _known(new, old), now.monotonic
         accepted = replace(count, shown=shown, seen=moment, moved=moment, pending=None)
         return _withdrawn(replace(accepted, refused=count.refused + 1), old, meter, now)
-    if _follows(old, new, _could(count, now.monotonic, meter)):
+    if follows(old, new, _could(count, now.monotonic, meter)):
         return _accepted(count, new, meter, now)
     if count.fresh:
         return _first(new, now), ()
@@ -140,13 +133,8 @@ def step(count: Count, new: Shown, meter: Meter, now: Instant) -> tuple[Count, t
 def _taken_back(count: Count, new: Shown) -> bool:
     """A single reading showed more than this one: it was that reading's fault."""
     old = count.shown
-    same = new.unit is old.unit and not _another(old, new)
+    same = new.unit is old.unit and not another(old, new)
     return same and count.before is not None and count.before <= new.number < old.number
-
-
-def _another(old: Shown, new: Shown) -> bool:
-    """Two meter numbers that differ; one not known says nothing."""
-    return None not in (old.identity, new.identity) and old.identity != new.identity
 
 
 def _known(new: Shown, old: Shown) -> Shown:
@@ -158,14 +146,6 @@ def _could(count: Count, moment: float, meter: Meter) -> float:
     """The most that can have been counted between the number believed and `moment` (MJ or l)."""
     stood = min(count.seen - count.moved, _RENEWED_S)
     return meter.most * (moment - count.seen + stood + _LAG_S)
-
-
-def _follows(old: Shown, new: Shown, most: float) -> bool:
-    """The same meter, no more than `most` on; a last digit that flickers is no drop."""
-    if _another(old, new):
-        return False
-    step = max(old.step, new.step)
-    return -step <= EXACT.subtract(new.exact, old.exact) <= Decimal(most) + step
 
 
 def _accepted(count: Count, new: Shown, meter: Meter, now: Instant) -> tuple[Count, tuple[Event, ...]]:
@@ -184,7 +164,7 @@ def _accepted(count: Count, new: Shown, meter: Meter, now: Instant) -> tuple[Cou
 
 def _doubted(count: Count, new: Shown, meter: Meter, now: Instant) -> tuple[Count, tuple[Event, ...]]:
     moment, pending = now.monotonic, count.pending
-    if pending is not None and _follows(
+    if pending is not None and follows(
         pending.last, new, meter.most * (moment - pending.seen + _RENEWED_S + _LAG_S)
     ):
         pending = replace(pending, last=_known(new, pending.last), seen=moment, times=pending.times + 1)
@@ -195,19 +175,19 @@ def _doubted(count: Count, new: Shown, meter: Meter, now: Instant) -> tuple[Coun
     return replace(count, pending=pending, refused=count.refused + 1), ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """What a confirmed break is: its kind, how sure, by what evidence, and what it adds to the count."""
-
-    kind: str
-    verdict: str  # "certain", "likely", "uncertain", or "withdrawn"
-    evidence: tuple[str, ...]
-    counted: Decimal = Decimal(0)
-
-
 def _broken(count: Count, pending: Pending, meter: Meter, now: Instant) -> tuple[Count, tuple[Event, ...]]:
     """A number in doubt was confirmed: the count goes on from it."""
-    finding = _finding(count, pending, meter)
+    gone_s = pending.since - count.seen
+    finding = find(
+        Break(
+            count.shown,
+            pending.first,
+            pending.last.identity,
+            could=Decimal(_could(count, pending.since, meter)),
+            little=Decimal(meter.most * (gone_s + _LAG_S)),
+            silent=gone_s > meter.silent_s,
+        )
+    )
     base = EXACT.add(count.exact, EXACT.subtract(finding.counted, pending.first.exact))
     new = Count(
         shown=_known(pending.last, count.shown),
@@ -221,70 +201,16 @@ def _broken(count: Count, pending: Pending, meter: Meter, now: Instant) -> tuple
     return new, (_event(finding, count.shown, pending.first, new, meter, now),)
 
 
-def _finding(count: Count, pending: Pending, meter: Meter) -> _Finding:
-    """The verdict on a confirmed break."""
-    old, first = count.shown, pending.first
-    could = Decimal(_could(count, pending.since, meter))
-    rolled = _rolled(old, first, could)
-    known = old.identity is not None and pending.last.identity is not None
-    other = _another(old, pending.last)
-    silent = pending.since - count.seen > meter.silent_s
-    near_zero = abs(first.exact) <= could + first.step
-    marks = {
-        "meter_number_changed": other,
-        "meter_number_same": known and not other,
-        "unit_changed": first.unit is not old.unit,
-        "silence": silent,
-        "near_zero": near_zero,
-        "rolled": rolled is not None,
-    }
-    evidence = tuple(name for name, present in marks.items() if present)
-    if rolled is not None and not other:
-        return _Finding("meter.rolled_over", "certain", evidence, rolled)
-    if first.exact >= old.exact and not other and first.unit is old.unit:
-        return _Finding("meter.implausible", "uncertain" if silent else "likely", evidence)
-    return _Finding(*_exchange_or_reset(frozenset(evidence)), evidence)
-
-
-def _exchange_or_reset(evidence: frozenset[str]) -> tuple[str, str]:
-    """Kind and verdict of a drop; the first row whose evidence is all there."""
-    rows: tuple[tuple[set[str], str, str], ...] = (
-        ({"meter_number_changed"}, "meter.exchanged", "certain"),
-        ({"meter_number_same", "near_zero"}, "meter.reset", "certain"),
-        ({"meter_number_same"}, "meter.reset", "uncertain"),  # set to another number
-        ({"unit_changed"}, "meter.exchanged", "likely"),
-        ({"silence", "near_zero"}, "meter.replaced_or_reset", "uncertain"),
-        ({"silence"}, "meter.exchanged", "likely"),
-        ({"near_zero"}, "meter.reset", "likely"),
-    )
-    for needed, kind, verdict in rows:
-        if needed <= evidence:
-            return kind, verdict
-    return "meter.replaced_or_reset", "uncertain"
-
-
-def _rolled(old: Shown, first: Shown, could: Decimal) -> Decimal | None:
-    """What was counted (MJ or l) when the drop is a roll-over."""
-    size = first.rolls_over
-    if size is None or first.unit is not old.unit or not old.number < size:
-        return None
-    if old.number < size * Decimal("0.9") or not 0 <= first.number <= size * Decimal("0.1"):
-        return None
-    whole = EXACT.multiply(size, exact_factor(first.unit)[1])
-    distance = EXACT.add(EXACT.subtract(whole, old.exact), first.exact)
-    return distance if distance <= could + max(old.step, first.step) else None
-
-
 def _withdrawn(count: Count, refused: Shown, meter: Meter, now: Instant) -> tuple[Count, tuple[Event, ...]]:
     """A number that nobody repeated: nothing was counted, and it is told now and then."""
     if 0.0 <= now.wall - count.told < TOLD_S:
         return count, ()
-    finding = _Finding("meter.implausible", "withdrawn", ("not_repeated",))
+    finding = Finding("meter.implausible", "withdrawn", ("not_repeated",))
     event = _event(finding, count.shown, refused, count, meter, now)
     return replace(count, told=now.wall, refused=0), (event,)
 
 
-def _event(finding: _Finding, old: Shown, new: Shown, count: Count, meter: Meter, now: Instant) -> Event:
+def _event(finding: Finding, old: Shown, new: Shown, count: Count, meter: Meter, now: Instant) -> Event:
     """Old and new numbers as the meters show them, the evidence, and the count as it goes on from here."""
     unit: Unit = exact_factor(count.shown.unit)[0]
     body: dict[str, Plain] = {

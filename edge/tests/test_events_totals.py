@@ -1,214 +1,33 @@
 """Totalisers followed over years of numbers: what each trace means, and that the total has no gap."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers import Quality, Reading, Reason, Total, Unit, factor
-from edge.events import WatchState, restore, resume, to_plain
-from edge.events.meter import Count
-from edge.events.totals import KINDS, follow
-from edge.events.watch import judge
+from drivers import Quality, Reading, Reason
+from edge.events import WatchState, judge
+from edge.events.breaks import KINDS
 from edge.image import ProcessImage
-from edge.points import quantity
-from edge.records import Event, Plain
-from edge.site import Site
-from edge.tests.events_bench import LIMITS, VIEWS, WALL, at, make_site
-from edge.texts import Texts
-
-ENERGY, VOLUME, NUMBER = "high.heat_energy", "high.primary_volume", "high.meter_number"
-KWH, MWH, GJ, M3 = Unit.KILOWATT_HOUR, Unit.MEGAWATT_HOUR, Unit.GIGAJOULE, Unit.CUBIC_METRE
-MINUTE, DAY = 60, 86_400
-
-
-def site() -> Site:
-    """The bench's station, its heat meter telling its number as well."""
-    found = make_site()
-    devices = [
-        device.model_copy(update={"points": {**device.points, VOLUME: "v", NUMBER: "n"}})
-        if ENERGY in device.points
-        else device
-        for device in found.devices
-    ]
-    return found.model_copy(update={"devices": tuple(devices)})
-
-
-SITE = site()
-
-
-def shown(
-    number: str | float | None,
-    second: float,
-    unit: Unit = KWH,
-    rolls_over: str | None = None,
-    point: str = ENERGY,
-) -> Reading:
-    """A meter's reading: decimal text with its total, a float without, None for no answer."""
-    known = quantity(point)
-    assert known is not None
-    if number is None:
-        return Reading.bad(Reason.NO_ANSWER, known.unit, WALL + second)
-    if isinstance(number, float):
-        return Reading.good(number, known.unit, WALL + second)
-    total = Total(Decimal(number), unit, None if rolls_over is None else Decimal(rolls_over))
-    value = float(Fraction(total.number) * factor(unit, known.unit))
-    return Reading.good(value, known.unit, WALL + second, total)
-
-
-@dataclass
-class Register:
-    """Feeds readings of one point and keeps what was found out."""
-
-    point: str = ENERGY
-    unit: Unit = KWH
-    rolls_over: str | None = None
-    counts: dict[str, Count] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    second: float = 0.0
-
-    def read(self, number: str | float | None, after: float = MINUTE, identity: float | None = None) -> None:
-        self.second += after
-        readings = {self.point: shown(number, self.second, self.unit, self.rolls_over, self.point)}
-        if identity is not None:
-            readings[NUMBER] = Reading.good(identity, Unit.STATE, WALL + self.second)
-        self.take(readings)
-
-    def take(self, readings: dict[str, Reading]) -> None:
-        now = at(self.second)
-        counts, events = follow(self.counts, ProcessImage(now, readings), SITE, now)
-        self.counts = dict(counts)
-        self.events += events
-
-    def run(self, numbers: Iterable[str | float | None]) -> "Register":
-        for number in numbers:
-            self.read(number)
-        return self
-
-    @property
-    def count(self) -> Count:
-        return self.counts[self.point]
-
-    def total(self, unit: Unit | None = None) -> Fraction:
-        return self.count.total(unit or self.unit)
-
-    @property
-    def told(self) -> list[tuple[str, object]]:
-        return [(event.kind.removeprefix("meter."), event.body["verdict"]) for event in self.events]
-
-
-@dataclass(frozen=True)
-class Trace:
-    """Numbers a minute apart, what they mean, and the total they leave."""
-
-    name: str
-    numbers: Sequence[str | float | None]
-    told: list[tuple[str, str]]
-    total: str
-    unit: Unit = KWH
-    rolls_over: str | None = None
-    point: str = ENERGY
-
-
-SILENT: tuple[None, ...] = (None,) * 10
-TRACES = (
-    Trace("advance", ["100", "101", "101", "103"], [], "103"),
-    Trace("no answer in between", ["100", None, None, "103"], [], "103"),
-    Trace("a plain value without a total", [100.5, 100.75, 101.0], [], "101"),
-    Trace(
-        "eight digits of BCD run over",
-        ["99999990", "99999999", "00000003", "4", "5", "6"],
-        [("rolled_over", "certain")],
-        "100000006",
-        rolls_over="100000000",
-    ),
-    Trace(
-        "CJ/T 188 with two decimals runs over",
-        ["999999.90", "999999.99", "0.01", "0.02", "0.03", "0.04"],
-        [("rolled_over", "certain")],
-        "1000000.04",
-        rolls_over="1000000",
-    ),
-    Trace(
-        "an ACS550's counter of 16 bits runs over",
-        ["65534", "65535", "0", "1", "2", "3"],
-        [("rolled_over", "certain")],
-        "65539",
-        rolls_over="65536",
-    ),
-    Trace(
-        "an integer of 32 bits in tenths of a cubic metre runs over",
-        ["429496729.4", "429496729.5", "0.2", "0.3", "0.4"],
-        [("rolled_over", "certain")],
-        "429496730.0",
-        unit=M3,
-        rolls_over="429496729.6",
-        point=VOLUME,
-    ),
-    Trace(
-        "the same drop without a known range is no roll-over",
-        ["99999999", "99999999", "3", "4", "5", "6"],
-        [("reset", "likely")],
-        "100000002",
-    ),
-    Trace(
-        "a meter shows 0 for a minute while it starts",
-        ["45000", "45001", "0", "0", "45002"],
-        [("implausible", "withdrawn")],
-        "45002",
-    ),
-    Trace(
-        "a meter near the top of its range shows 0 while it starts",
-        ["99999998", "99999999", "0", "99999999", "99999999"],
-        [("implausible", "withdrawn")],
-        "99999999",
-        rolls_over="100000000",
-    ),
-    Trace(
-        "a meter is reset",
-        ["45000", "45001", "0", "0", "1", "2", "3"],
-        [("reset", "likely")],
-        "45004",
-    ),
-    Trace(
-        "after a silence another number: an exchange",
-        ["45000", "45001", *SILENT, "31000", "31001", "31002", "31003"],
-        [("exchanged", "likely")],
-        "45004",
-    ),
-    Trace(
-        "after a silence near zero: nobody can tell",
-        ["45000", "45001", *SILENT, "2", "3", "4", "5"],
-        [("replaced_or_reset", "uncertain")],
-        "45004",
-    ),
-    Trace(
-        "another number at once: nobody can tell",
-        ["45000", "45001", "31000", "31001", "31002"],
-        [("replaced_or_reset", "uncertain")],
-        "45003",
-    ),
-    Trace(
-        "a jump that stays is told and not counted",
-        ["45000", "45001", "900000", "900001", "900002"],
-        [("implausible", "likely")],
-        "45003",
-    ),
-    Trace("a spike", ["45000", "45001", "900000", "45002"], [("implausible", "withdrawn")], "45002"),
-    Trace(
-        "a spike small enough to be true, taken back by the next reading",
-        ["45000", "45001", "45100", "45002", "45003"],
-        [("implausible", "withdrawn")],
-        "45003",
-    ),
-    Trace("a last digit that flickers", ["7.25", "7.25", "7.24", "7.25", "7.26"], [], "7.26"),
-    Trace("no heat for ten hours, then heat", ["500"] * 600 + ["600"], [], "600"),
+from edge.records import Event
+from edge.tests.events_bench import LIMITS, VIEWS, WALL, at
+from edge.tests.totals_bench import (
+    DAY,
+    ENERGY,
+    KWH,
+    MINUTE,
+    MWH,
+    SILENT,
+    SITE,
+    TRACES,
+    Register,
+    Trace,
+    shown,
 )
+from edge.texts import Texts
 
 
 @pytest.mark.parametrize("trace", TRACES, ids=lambda trace: trace.name)
@@ -424,73 +243,6 @@ def test_whatever_a_meter_shows_nothing_is_counted_that_could_not_have_been(
             assert register.total() - last <= most + 20  # two steps of a float that large
         if register.counts:
             last = register.total()
-
-
-# --- over restarts
-
-
-def restarted(register: Register, pause: float, boot: float, memory: bool, journal: bool) -> Register:
-    """The service killed and started again `pause` s later on a machine that booted anew."""
-    state = WatchState(totals=register.counts)
-    kept = msgpack.unpackb(msgpack.packb(to_plain(state, at(register.second))))
-    rows = [{"kind": e.kind, "subject": e.subject, "body": e.body} for e in register.events]
-    rows = msgpack.unpackb(msgpack.packb(rows))
-    register.second += pause
-    found = restore(rows if journal else [])
-    found = resume(found, kept if memory else None, at(register.second, boot))
-    register.counts = dict(found.totals)
-    return register
-
-
-@pytest.mark.parametrize("cut", range(1, 13))
-@pytest.mark.parametrize("trace", TRACES[:18], ids=lambda trace: trace.name)
-def test_a_restart_at_any_moment_changes_no_finding_and_no_total(trace: Trace, cut: int) -> None:
-    register = Register(trace.point, trace.unit, trace.rolls_over).run(trace.numbers[:cut])
-    restarted(register, 5.0, 0.0, memory=True, journal=True).run(trace.numbers[cut:])
-    assert register.told == trace.told
-    assert register.total() == Fraction(trace.total)
-
-
-def test_a_meter_exchanged_while_we_were_off_is_seen_on_return() -> None:
-    register = restarted(Register().run(["45000", "45001"]), 3 * DAY, 500.0, memory=True, journal=True)
-    register.run(["400000", "400001", "400002", "400003"])
-    assert register.told == [("implausible", "uncertain")]
-    register = restarted(Register().run(["9000000", "9000001"]), DAY, 500.0, memory=True, journal=True)
-    register.run(["400000", "400001", "400002", "400003"])
-    assert register.told == [("exchanged", "likely")]
-    assert register.total() == 9000001 + 3
-
-
-def test_the_journal_alone_keeps_the_total_once_a_meter_was_exchanged() -> None:
-    register = Register().run(TRACES[11].numbers)
-    restarted(register, 60.0, 0.0, memory=False, journal=True).run(["31004", "31005"])
-    assert register.total() == Fraction(TRACES[11].total) + 2
-
-
-def test_a_memory_older_than_the_exchange_gives_way_to_the_journal() -> None:
-    register = Register().run(["45000", "45001"])
-    memory = to_plain(WatchState(totals=dict(register.counts)), at(register.second))
-    register.run([*SILENT, "31000", "31001", "31002", "31003"])
-    rows: list[dict[str, Plain]]
-    rows = [{"kind": e.kind, "subject": e.subject, "body": e.body} for e in register.events]
-    found = resume(restore(rows), memory, at(register.second))
-    register.counts = dict(found.totals)
-    register.run(["31004"])
-    assert register.told == [("exchanged", "likely")]
-    assert register.total() == 45005
-
-
-@pytest.mark.parametrize(
-    "totals", [None, 3, {ENERGY: {}}, {ENERGY: {"shown": {"number": "NaN"}}}, {ENERGY: {"shown": 5}}]
-)
-def test_a_memory_of_totals_that_cannot_be_read_starts_anew(totals: object) -> None:
-    memory = {"at": WALL, "circuits": {}, "totals": totals}
-    assert resume(WatchState(), memory, at(0)).totals == {}  # type: ignore[arg-type]
-
-
-def test_a_row_of_a_meter_that_cannot_be_read_is_named_and_left_out() -> None:
-    found = restore([{"kind": "meter.reset", "subject": ENERGY, "body": {"base": "1"}}])
-    assert (found.totals, found.discarded) == ({}, (ENERGY,))
 
 
 def test_the_judge_follows_meters_and_tells_of_them() -> None:
