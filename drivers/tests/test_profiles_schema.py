@@ -1,5 +1,6 @@
 """The JSON Schema of profiles is current, is right about what ships, and refuses what the loader refuses."""
 
+import copy
 import json
 import re
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from drivers import ConfigurationError
@@ -156,6 +159,36 @@ def test_the_schema_explains_every_key_of_a_modbus_register_and_lists_the_units(
 
 def _unexplained(properties: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     return (name for name, schema in properties.items() if not schema.get("description"))
+
+
+Table = dict[str, Any]
+SMALL = [tomllib.loads(path.read_text(encoding="utf-8")) for path in SHIPPED if path.stat().st_size < 10_000]
+
+
+def tables(node: object) -> Iterator[Table]:
+    """Every table of a profile, itself included."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from tables(item)
+
+
+@settings(max_examples=100, deadline=None)
+@given(choice=st.data())
+def test_whatever_key_is_lost_or_misspelt_the_schema_says_nothing_the_loader_does_not_say(
+    choice: st.DataObject,
+) -> None:
+    data = copy.deepcopy(choice.draw(st.sampled_from(SMALL)))
+    table = choice.draw(st.sampled_from([table for table in tables(data) if table]))
+    key = choice.draw(st.sampled_from(sorted(table)))
+    value = table.pop(key)
+    if choice.draw(st.booleans()):
+        table[f"{key}_"] = value
+    if problems(data):
+        with pytest.raises(ConfigurationError):
+            parse_profile(data, "changed")
 
 
 GUIDE = (SCHEMA_FILE.parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
