@@ -20,6 +20,7 @@ from asyncua.ua.status_codes import StatusCodes
 from drivers.opcua.profile import OpcUaProfile
 from drivers.profile import load_profile
 from edge.assembly import age_limits
+from edge.check import load
 from edge.loading import read_site
 from edge.resources import config_dir
 from hil_tests.bench import Bench
@@ -182,7 +183,8 @@ def test_has_the_plc_a_node_for_every_register_of_its_profile() -> None:
 
 
 def test_is_a_value_at_rest_stamped_anew_well_before_it_counts_as_stale() -> None:
-    limit = age_limits(read_site(config_dir() / "sites" / "demo.toml"), speed=1.0)["station.mains_power"]
+    demo = load(config_dir() / "sites" / "demo.toml", None)
+    limit = age_limits(demo.devices, demo.site, speed=1.0)["station.mains_power"]
     tag = Tag(ua.NodeId(), "station.mains_power", boolean=True, last=1.0, written=0.0)
     assert tag.due(1.0, limit / 2.0)
 
