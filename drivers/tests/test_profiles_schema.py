@@ -202,6 +202,10 @@ def test_the_guide_explains_every_key_an_engineer_may_write(model: str) -> None:
     assert [key for key in keys if not re.search(rf"[`.{{ ]{key}\b[^\n]*`", GUIDE)] == []
 
 
+def test_the_guide_lists_every_unit() -> None:
+    assert [unit.value for unit in Unit if f"`{unit.value}`" not in GUIDE] == []
+
+
 def test_the_guide_lists_every_profile_that_ships() -> None:
     families = [line.split("|")[1] for line in GUIDE.splitlines() if line.startswith("| `")]
     listed = {name for cell in families for name in re.findall(r"`([a-z0-9_]+\*?)`", cell)}
