@@ -32,7 +32,7 @@ _LOCAL = ZoneInfo("Asia/Shanghai")
 _STYLE = {"good": "", "uncertain": "yellow", "bad": "bold red"}
 _DUTY_STYLE = {"open": "", "due_soon": "yellow", "overdue": "bold red"}
 _MOST_OUTAGES, _MOST_DUTIES, _MOST_ALARMS, _MOST_DEVICES = 3, 4, 3, 3
-_LATE = 1.5  # of its period: so long a device's intervals are when it is called late
+_LATE = 2.0  # of its period: a device whose intervals are longer misses whole deadlines
 _LINES = 23  # of a terminal of 24; the last is the note's
 _HEADER_LINES = 1  # the table of the circuits has two, and counts as one part
 

@@ -155,7 +155,7 @@ def broken() -> dict[str, Any]:
     document["devices"] = [
         troubled("meter_high", lost=True, probe_in_s=34.2),
         troubled("valve_high", not_written=["high.valve_setpoint"], fail_safe=[{"register": "backup_mode"}]),
-        troubled("meter_low", interval_p99_s=16.0),
+        troubled("meter_low", interval_p99_s=21.0),
         troubled("room_h1", lost=True, probe_in_s=3.0),
         troubled("room_h2"),
     ]
@@ -199,7 +199,7 @@ def test_a_bad_reading_is_a_word_never_a_number(language: str, word: str) -> Non
         ({"lost": True, "probe_in_s": 34.2}, "silent, asked again in 34 s"),
         ({"not_written": ["high.valve_setpoint"]}, "not as written"),
         ({"fail_safe": [{"register": "backup_mode"}]}, "fail-safe setting off"),
-        ({"interval_p99_s": 15.1}, "read late"),
+        ({"interval_p99_s": 20.1}, "read late"),
     ],
 )
 def test_a_device_is_shown_when_something_is_wrong_with_it(wrong: dict[str, Any], words: str) -> None:
