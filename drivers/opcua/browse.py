@@ -107,15 +107,18 @@ async def _references(session: Session, parent: ua.NodeId, limit: int) -> list[u
         (result,) = results
 
 
-def _local(session: Session, target: ua.ExpandedNodeId) -> ua.NodeId | None:
-    """The node id on this server; None for a node of another server, or of a namespace it does not name."""
-    if target.ServerIndex:
+def _local(session: Session, target: ua.NodeId | ua.ExpandedNodeId) -> ua.NodeId | None:
+    """The node id on this server; None for a node of another server, or of a namespace it does not name.
+
+    asyncua makes a plain NodeId of one that bears neither server nor namespace URI.
+    """
+    if getattr(target, "ServerIndex", 0):
         return None
-    index = int(target.NamespaceIndex)
-    if target.NamespaceUri:
-        if target.NamespaceUri not in session.namespaces:
+    index, uri = int(target.NamespaceIndex), getattr(target, "NamespaceUri", None)
+    if uri:
+        if uri not in session.namespaces:
             return None
-        index = session.namespaces.index(target.NamespaceUri)
+        index = session.namespaces.index(uri)
     return ua.NodeId(target.Identifier, ua.Int16(index)) if index < len(session.namespaces) else None
 
 
