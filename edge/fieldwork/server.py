@@ -39,6 +39,7 @@ class Server:
         """Listen until cancelled, then end every session and take the socket away."""
         try:
             listener = self._bind()
+            mine = self._path.stat().st_ino
         except OSError as error:
             log.error("no socket for the tools", extra={"path": str(self._path), "error": str(error)})
             return
@@ -48,7 +49,7 @@ class Server:
                 await server.serve_forever()
         finally:
             await self._end_sessions()
-            self._path.unlink(missing_ok=True)
+            self._unbind(mine)
 
     def _bind(self) -> socket.socket:
         """Nobody else can connect before the mode is set: a socket that does not listen refuses."""
@@ -61,6 +62,12 @@ class Server:
             listener.close()
             raise
         return listener
+
+    def _unbind(self, mine: int) -> None:
+        """Take the socket away, unless another run has put its own there since."""
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == mine:
+                self._path.unlink()
 
     async def _end_sessions(self) -> None:
         sessions = list(self._sessions)
