@@ -18,6 +18,7 @@ __all__ = ["Dialogue", "Frames", "Piece"]
 F = TypeVar("F")
 
 _LONGEST_ANSWER_S = 12.0  # 261 bytes at 300 baud take 9.6 s; a meter that babbles must not hold the line
+_DEAF_S = 30.0  # a connection may have died unseen: nothing heard for so long, and a new one is tried
 
 
 class Dialogue:
@@ -30,6 +31,7 @@ class Dialogue:
         self._tap = tap
         self._lock = asyncio.Lock()
         self._ended = 0.0
+        self._deaf_since: float | None = None
 
     async def ask(self, device: str, request: bytes, frames: Frames[F], accept: Callable[[F], bool]) -> F:
         """The first well-formed frame that `accept` takes for the answer.
@@ -63,6 +65,7 @@ class Dialogue:
         await self._link.open(max(self._timeout_s, 1.0))
 
     async def _prepare(self, device: str) -> None:
+        self._give_up_if_deaf()
         await self.open()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s + self._silence_s
@@ -90,6 +93,14 @@ class Dialogue:
                 wrong = piece
                 self._tell(device, Verdict.FOREIGN if piece.frame is not None else piece.verdict, piece.data)
 
+    def _give_up_if_deaf(self) -> None:
+        """Close a connection on which question after question met silence: half of it may be gone."""
+        since, now = self._deaf_since, asyncio.get_running_loop().time()
+        if since is not None and (self._link.heard > since or now - since > _DEAF_S):
+            self._deaf_since = None
+            if self._link.heard <= since:
+                self._link.close()
+
     async def _receive(self, latest: float) -> bytes:
         """More bytes, but none after `latest`: where they flow without end, waiting alone ends nothing."""
         now = asyncio.get_running_loop().time()
@@ -102,6 +113,8 @@ class Dialogue:
             self._tell(device, Verdict.LOST, b"")
             return error
         self._tell(device, Verdict.SILENCE, b"")
+        if self._deaf_since is None:
+            self._deaf_since = asyncio.get_running_loop().time()
         if wrong is None:
             return error
         what = Verdict.FOREIGN if wrong.frame is not None else wrong.verdict

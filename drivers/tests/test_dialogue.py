@@ -223,6 +223,34 @@ async def test_a_line_that_is_lost_is_told_and_opened_again_by_the_next_question
         assert await it.ask(8) == 8
 
 
+async def test_a_connection_that_died_unseen_is_given_up_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dialogue, "_DEAF_S", 0.25)
+    async with bench([(0.0, triple(1))]) as it:
+        assert await it.ask(1) == 1
+        first = next(iter(it.peer.writers))
+        for _ in range(3):  # the other end is there, and hears nothing
+            with pytest.raises(NoAnswerError):
+                await it.ask(2)
+        await asyncio.sleep(0.1)
+        it.peer.scripts = [[(0.0, triple(2))]]
+        assert await it.ask(2) == 2
+        assert len(it.peer.writers) == 2
+        assert first in it.peer.writers
+
+
+async def test_a_silent_meter_among_others_costs_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "_DEAF_S", 0.15)
+    scripts: list[Script] = [[], [(0.0, triple(1))]] * 4
+    async with bench(*scripts) as it:
+        for _ in range(4):
+            with pytest.raises(NoAnswerError):
+                await it.ask(2)
+            assert await it.ask(1) == 1
+        assert len(it.peer.writers) == 1
+
+
 async def test_a_line_that_is_not_there_is_told_as_closed() -> None:
     async with bench() as it:
         link = Link(TcpHost("127.0.0.1", 9))  # the discard port: nobody listens
