@@ -6,6 +6,7 @@ from edge.events.cause import Confidence
 from edge.events.evidence import EVIDENCE, Item
 from edge.events.facts import Limits
 from edge.events.memory import resume, to_plain
+from edge.events.meter import Count
 from edge.events.outage import Outage, Phase
 from edge.events.watch import Judgement, WatchState, judge, restore
 
@@ -14,6 +15,7 @@ __all__ = [
     "EVIDENCE",
     "Alarm",
     "Confidence",
+    "Count",
     "Item",
     "Judgement",
     "Limits",

@@ -3,6 +3,8 @@
 - Roll-over: from the top tenth of a range the maker gives into its bottom tenth, by a step that can be.
 - Exchange: another meter number, or another unit, or after a silence another number than a reset would show.
 - Reset: near zero without a silence, or with the same meter number.
+- Resumed: the number goes on where it was before the last break. That one was a long false zero, or the meter
+  was away; what is counted since then is kept, and the gap is closed.
 - Neither can be told: a kind of its own, `meter.replaced_or_reset`, rather than a guess.
 - Implausible: a jump upward that stays - what lies between is told and not counted - or a meter that counts
   back a little, as some do when heat flows back: its total goes back with it.
@@ -22,7 +24,8 @@ class Break:
     """The number believed, the first that did not follow, and the meter number told since, if any.
 
     `could` is the most that can have been counted in between, `little` the most without what a slow register
-    held back (MJ or l). `silent`: long enough unread to change a meter.
+    held back (MJ or l). `silent`: long enough unread to change a meter. `resumed`: how far the new number is
+    from the one before the last break, when it follows from that (MJ or l).
     """
 
     old: Shown
@@ -31,6 +34,7 @@ class Break:
     could: Decimal
     little: Decimal
     silent: bool
+    resumed: Decimal | None = None
 
     @property
     def step(self) -> Decimal:
@@ -55,6 +59,7 @@ class Finding:
 
 # The first row whose evidence is all there decides.
 _FINDINGS: tuple[tuple[frozenset[str], str, str], ...] = (
+    (frozenset({"as_before"}), "meter.resumed", "likely"),
     (frozenset({"meter_number_changed"}), "meter.exchanged", "certain"),
     (frozenset({"rolled"}), "meter.rolled_over", "certain"),
     (frozenset({"jump", "silence"}), "meter.implausible", "uncertain"),
@@ -89,7 +94,8 @@ def find(gap: Break) -> Finding:
     rolled, back = _rolled(gap), _back(gap)
     evidence = _evidence(gap, rolled=rolled is not None, backward=back is not None)
     kind, verdict = next((kind, sure) for needed, kind, sure in _FINDINGS if needed <= set(evidence))
-    counted = {"meter.rolled_over": rolled, "meter.implausible": back}.get(kind)
+    sums = {"meter.rolled_over": rolled, "meter.implausible": back, "meter.resumed": gap.resumed}
+    counted = sums.get(kind)
     return Finding(kind, verdict, evidence, counted or Decimal(0))
 
 
@@ -105,6 +111,7 @@ def _evidence(gap: Break, *, rolled: bool, backward: bool) -> tuple[str, ...]:
         "rolled": rolled,
         "jump": first.unit is old.unit and gap.change >= 0,
         "backward": backward,
+        "as_before": gap.resumed is not None,
     }
     return tuple(name for name, present in marks.items() if present)
 

@@ -82,7 +82,8 @@ class Count:
     has shown anything. `seen` is when the number was last seen, `moved` when it last changed (monotonic s).
     `broken` is when `base` last changed, `told` when a withdrawn number was last recorded (both Unix s), and
     `refused` counts the readings not believed since. `looked` is the time of the last reading, believed or
-    not: what comes with it again is no news.
+    not: what comes with it again is no news. `former` is the number believed before the last break, `left`
+    when that was last seen (monotonic s).
     """
 
     shown: Shown
@@ -96,6 +97,8 @@ class Count:
     told: float = 0.0
     refused: int = 0
     looked: float = math.nan
+    former: Shown | None = None
+    left: float = 0.0
 
     @property
     def exact(self) -> Decimal:
@@ -167,6 +170,8 @@ def to_plain(count: Count, now: float) -> dict[str, Plain]:
         "broken": count.broken,
         "told": count.told,
         "refused": count.refused,
+        "former": None if count.former is None else shown_to_plain(count.former),
+        "left": 0.0 if count.former is None else now - count.left,
         "pending": None
         if pending is None
         else {
@@ -182,7 +187,7 @@ def to_plain(count: Count, now: float) -> dict[str, Plain]:
 def from_plain(value: Plain, saved: float) -> Count:
     """Back again; `saved` is the monotonic time of now at which it was saved."""
     plain = mapping(value)
-    before, pending = plain["before"], plain["pending"]
+    before, pending, former = plain["before"], plain["pending"], plain["former"]
     return Count(
         shown=shown_from_plain(plain["shown"]),
         base=decimal(plain["base"]),
@@ -194,6 +199,8 @@ def from_plain(value: Plain, saved: float) -> Count:
         broken=number(plain["broken"]),
         told=number(plain["told"]),
         refused=int(number(plain["refused"])),
+        former=None if former is None else shown_from_plain(former),
+        left=_time(plain["left"], saved),
     )
 
 

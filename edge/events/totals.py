@@ -186,6 +186,7 @@ def _broken(count: Count, pending: Pending, meter: Meter, now: Instant) -> tuple
             could=Decimal(_could(count, pending.since, meter)),
             little=Decimal(meter.most * (gone_s + _LAG_S)),
             silent=gone_s > meter.silent_s,
+            resumed=_resumed(count, pending, meter),
         )
     )
     base = EXACT.add(count.exact, EXACT.subtract(finding.counted, pending.first.exact))
@@ -197,8 +198,19 @@ def _broken(count: Count, pending: Pending, meter: Meter, now: Instant) -> tuple
         fresh=False,
         broken=now.wall,
         told=count.told,
+        former=count.shown,
+        left=count.seen,
     )
     return new, (_event(finding, count.shown, pending.first, new, meter, now),)
+
+
+def _resumed(count: Count, pending: Pending, meter: Meter) -> Decimal | None:
+    """How far (MJ or l) the number is from the one before the last break, when it follows from that."""
+    former, first = count.former, pending.first
+    if former is None or first.unit is not former.unit:
+        return None
+    most = meter.most * (pending.since - count.left + _RENEWED_S + _LAG_S)
+    return EXACT.subtract(first.exact, former.exact) if follows(former, first, most) else None
 
 
 def _withdrawn(count: Count, refused: Shown, meter: Meter, now: Instant) -> tuple[Count, tuple[Event, ...]]:

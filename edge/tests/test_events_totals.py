@@ -1,5 +1,6 @@
 """Totalisers followed over years of numbers: what each trace means, and that the total has no gap."""
 
+import contextlib
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers import Quality, Reading, Reason
+from drivers import Quality, Reading, Reason, Unit, factor
 from edge.events import WatchState, judge
 from edge.events.breaks import KINDS
+from edge.events.meter import exact_factor
 from edge.image import ProcessImage
 from edge.records import Event
 from edge.tests.events_bench import LIMITS, VIEWS, WALL, at
@@ -166,7 +168,7 @@ def test_after_a_long_pause_as_much_is_believed_as_the_circuit_can_have_taken() 
         assert register.told == told
 
 
-@pytest.mark.parametrize("rows", [TRACES[11].numbers, TRACES[14].numbers])
+@pytest.mark.parametrize("rows", [trace.numbers for trace in TRACES if trace.told])
 def test_every_kind_and_every_word_of_a_finding_is_in_the_catalogue(
     rows: Sequence[str | float | None],
 ) -> None:
@@ -254,3 +256,20 @@ def test_the_judge_follows_meters_and_tells_of_them() -> None:
         state, events = judged.state, [*events, *judged.events]
     assert [event.kind for event in events if event.kind.startswith("meter.")] == ["meter.reset"]
     assert state.totals[ENERGY].total(KWH) == 45003
+
+
+def test_every_unit_of_energy_and_volume_is_an_exact_decimal_of_the_sum() -> None:
+    found = {}
+    for unit in Unit:
+        with contextlib.suppress(ValueError):
+            found[unit] = exact_factor(unit)
+    assert {Unit.KILOWATT_HOUR, Unit.GIGACALORIE, Unit.CUBIC_METRE} <= set(found)
+    for unit, (base, exact) in found.items():
+        assert Fraction(exact) == factor(unit, base)
+
+
+def test_a_meter_taken_away_and_brought_back_counts_on_with_what_the_other_counted() -> None:
+    register = Register().run(["45000", "45001", *SILENT, "31000", "31001", "31002", *SILENT])
+    register.run(["45001", "45001", "45002", "45003"])
+    assert register.told == [("exchanged", "likely"), ("resumed", "likely")]
+    assert register.total() == 45001 + 2 + 2

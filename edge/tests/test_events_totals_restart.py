@@ -10,6 +10,8 @@ from edge.records import Plain
 from edge.tests.events_bench import WALL, at
 from edge.tests.totals_bench import DAY, ENERGY, SILENT, TRACES, Register, Trace
 
+EXCHANGED = next(trace for trace in TRACES if trace.told == [("exchanged", "likely")])
+
 
 def restarted(register: Register, pause: float, boot: float, memory: bool, journal: bool) -> Register:
     """The service killed and started again `pause` s later on a machine that booted anew."""
@@ -44,9 +46,9 @@ def test_a_meter_exchanged_while_we_were_off_is_seen_on_return() -> None:
 
 
 def test_the_journal_alone_keeps_the_total_once_a_meter_was_exchanged() -> None:
-    register = Register().run(TRACES[11].numbers)
+    register = Register().run(EXCHANGED.numbers)
     restarted(register, 60.0, 0.0, memory=False, journal=True).run(["31004", "31005"])
-    assert register.total() == Fraction(TRACES[11].total) + 2
+    assert register.total() == Fraction(EXCHANGED.total) + 2
 
 
 def test_a_memory_older_than_the_exchange_gives_way_to_the_journal() -> None:

@@ -174,6 +174,21 @@ TRACES = (
         "45004",
     ),
     Trace(
+        "a meter shows 0 for ten minutes and then goes on: the gap is closed",
+        ["45000", "45001", *["0"] * 10, "45010", "45011", "45012"],
+        [("reset", "likely"), ("resumed", "likely")],
+        "45012",
+    ),
+    Trace(
+        "a TUF-2000's signed integer runs over",
+        ["2147483646", "2147483647", "1", "2", "3", "4"],
+        [("rolled_over", "certain")],
+        "2147483652",
+        unit=M3,
+        rolls_over="2147483648",
+        point=VOLUME,
+    ),
+    Trace(
         "after a silence another number: an exchange",
         ["45000", "45001", *SILENT, "31000", "31001", "31002", "31003"],
         [("exchanged", "likely")],
