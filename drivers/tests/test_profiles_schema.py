@@ -1,6 +1,5 @@
 """The JSON Schema of profiles is current, is right about what ships, and refuses what the loader refuses."""
 
-import copy
 import json
 import re
 import subprocess
@@ -162,7 +161,7 @@ def _unexplained(properties: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 Table = dict[str, Any]
-SMALL = [tomllib.loads(path.read_text(encoding="utf-8")) for path in SHIPPED if path.stat().st_size < 10_000]
+SMALL = [path for path in SHIPPED if path.stat().st_size < 10_000]
 
 
 def tables(node: object) -> Iterator[Table]:
@@ -180,7 +179,7 @@ def tables(node: object) -> Iterator[Table]:
 def test_whatever_key_is_lost_or_misspelt_the_schema_says_nothing_the_loader_does_not_say(
     choice: st.DataObject,
 ) -> None:
-    data = copy.deepcopy(choice.draw(st.sampled_from(SMALL)))
+    data = tomllib.loads(choice.draw(st.sampled_from(SMALL)).read_text(encoding="utf-8"))
     table = choice.draw(st.sampled_from([table for table in tables(data) if table]))
     key = choice.draw(st.sampled_from(sorted(table)))
     value = table.pop(key)

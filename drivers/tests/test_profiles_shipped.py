@@ -1,7 +1,6 @@
 """Every Modbus profile that ships keeps the rules of its maker's table and of the protocol."""
 
 import itertools
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ FOLDER = Path(__file__).parents[2] / "config" / "profiles"
 
 def _modbus() -> Iterator[ModbusProfile]:
     for path in sorted(FOLDER.glob("*.toml")):
-        if tomllib.loads(path.read_text(encoding="utf-8"))["profile"]["protocol"] == "modbus":
+        if 'protocol = "modbus"' in path.read_text(encoding="utf-8"):  # a broken file fails its own test only
             profile = load_profile(path)
             assert isinstance(profile, ModbusProfile)
             yield profile
