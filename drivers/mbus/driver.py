@@ -179,12 +179,19 @@ class MBusDriver:
 
     async def _begin(self, meter: _Meter) -> None:
         if isinstance(meter.address, Secondary):
-            if self._someone_selected:
-                await self._deselect(meter)
-            self._someone_selected = True
-            await self._command(meter, frames.long(SND_UD, SELECTED, Ci.SELECT, meter.address.data))
+            await self._select(meter, meter.address)
         elif meter.options.reset:
             await self._command(meter, frames.short(SND_NKE, meter.link_address))
+
+    async def _select(self, meter: _Meter, address: Secondary) -> None:
+        if self._someone_selected:
+            await self._deselect(meter)
+        self._someone_selected = True
+        try:
+            await self._command(meter, frames.long(SND_UD, SELECTED, Ci.SELECT, address.data))
+        except NoAnswerError:  # whoever it does not name deselects itself (EN 13757-3, 11.3)
+            self._someone_selected = False
+            raise
 
     async def _end(self, meter: _Meter) -> None:
         if isinstance(meter.address, Secondary):

@@ -7,7 +7,7 @@ output. Numbers are exact: integers and decimals, never a sum of floats. Only Re
 import math
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
@@ -15,7 +15,7 @@ from functools import partial
 
 from drivers.errors import RemoteProtocolError
 from drivers.mbus import dates
-from drivers.mbus.vif import EXTENSIONS, PLAIN_TEXT, PRIMARY, Measure, Vife, read_vifes
+from drivers.mbus.vif import EXTENSIONS, MOMENT, PLAIN_TEXT, PRIMARY, Measure, Vife, read_vifes
 
 Value = Decimal | str | bytes | date | datetime | time
 
@@ -148,22 +148,22 @@ def _dib(reader: _Reader, dif: int) -> _Dib:
 
 
 def _record(reader: _Reader, dib: _Dib) -> Record:
-    measure, vife = _vib(reader)
+    own, vife = _vib(reader)
+    measure = vife.applied(own)
     raw, fault, digits = _FIELDS[dib.field](reader, measure)
     if vife.error:
         raw, fault = None, Fault.REFUSED
-    exponent = measure.exponent + vife.exponent
     return Record(
         quantity=measure.quantity,
         symbol=measure.symbol,
-        value=shifted(raw, exponent) if isinstance(raw, Decimal) else raw,
+        value=shifted(raw, measure.exponent) if isinstance(raw, Decimal) else raw,
         fault=fault,
         function=dib.function,
         storage=dib.storage,
         tariff=dib.tariff,
         subunit=dib.subunit,
         qualifiers=vife.qualifiers,
-        rolls_over=None if digits is None else shifted(Decimal(10) ** digits, exponent),
+        rolls_over=None if digits is None else shifted(Decimal(10) ** digits, measure.exponent),
         error=vife.error,
     )
 
@@ -185,7 +185,7 @@ def _vib(reader: _Reader) -> tuple[Measure, Vife]:
     if code == _VIF_TEXT:
         text = _text(reader.take(reader.byte()))
         measure, vife = _with_vifes(reader, vif, PLAIN_TEXT, "")
-        return measure, Vife(vife.exponent, (f"text:{text}", *vife.qualifiers), vife.error)
+        return measure, replace(vife, qualifiers=(f"text:{text}", *vife.qualifiers))
     return _with_vifes(reader, vif, PRIMARY.get(code, Measure("reserved")), f"vif:{vif:02X}")
 
 
@@ -193,7 +193,7 @@ def _with_vifes(reader: _Reader, last: int, measure: Measure, name: str) -> tupl
     codes = [code & 0x7F for code in reader.extensions(last)]
     vife = read_vifes(codes, maker=measure.quantity == "maker")
     if measure.quantity == "reserved":
-        vife = Vife(vife.exponent, (name, *vife.qualifiers), vife.error)
+        vife = replace(vife, qualifiers=(name, *vife.qualifiers))
     return measure, vife
 
 
@@ -212,15 +212,12 @@ def _nothing(reader: _Reader, measure: Measure) -> _Raw:
 
 def _integer(length: int, reader: _Reader, measure: Measure) -> _Raw:
     data = reader.take(length)
-    if measure.quantity in _MOMENTS and length > 1:
+    if measure.symbol == MOMENT:
         return _moment(data)
     number = int.from_bytes(data, "little", signed=bool(measure.symbol))
     if measure.symbol and number == -(1 << 8 * length - 1):
         return None, Fault.INVALID, None  # type B: only the sign bit set is no value (annex A)
     return Decimal(number), None, None
-
-
-_MOMENTS = frozenset({"date", "date_time", "tariff_start", "battery_change", "day_change"})
 
 
 def _moment(data: bytes) -> _Raw:

@@ -10,6 +10,9 @@ from fractions import Fraction
 
 from drivers.units import Unit, factor
 
+MOMENT = "moment"
+"""The symbol of dates and times, whose type the length of the data decides (annex A)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -56,7 +59,8 @@ PRIMARY: dict[int, Measure] = (
     | _decades(0x60, "temperature_difference", "K", -3, 4)
     | _decades(0x64, "external_temperature", "degC", -3, 4)
     | _decades(0x68, "pressure", "bar", -3, 4)
-    | _numbers(0x6C, "date date_time heat_cost_units reserved")
+    | {0x6C: Measure("date", MOMENT), 0x6D: Measure("date_time", MOMENT), 0x6E: Measure("heat_cost_units")}
+    | {0x6F: Measure("reserved")}
     | _times(0x70, "averaging_duration", _SPANS)
     | _times(0x74, "actuality_duration", _SPANS)
     | _numbers(0x78, "fabrication_number enhanced_identification bus_address")
@@ -104,17 +108,18 @@ EXTENSION_FD: dict[int, Measure] = (
     | _numbers(0x1D, "response_delay retries remote_control first_storage last_storage storage_block")
     | _times(0x24, "storage_interval", (*_SPANS, "month", "year"))
     | _times(0x2C, "since_last_readout", _SPANS)
-    | _numbers(0x30, "tariff_start")
+    | {0x30: Measure("tariff_start", MOMENT), 0x70: Measure("battery_change", MOMENT)}
     | _times(0x31, "tariff_duration", _SPANS[1:])
     | _times(0x34, "tariff_period", (*_SPANS, "month", "year"))
     | _numbers(0x3A, "dimensionless")
     | _decades(0x40, "voltage", "V", -9, 16)
     | _decades(0x50, "current", "A", -12, 16)
     | _numbers(0x60, "reset_counter cumulation_counter control_signal day_of_week week_number")
-    | _numbers(0x65, "day_change parameter_activation supplier_information")
+    | {0x65: Measure("day_change", MOMENT)}
+    | _numbers(0x66, "parameter_activation supplier_information")
     | _times(0x68, "since_last_cumulation", _LONG_SPANS)
     | _times(0x6C, "battery_operating_time", _LONG_SPANS)
-    | _numbers(0x70, "battery_change radio_level daylight_saving listening_window")
+    | _numbers(0x71, "radio_level daylight_saving listening_window")
     | _times(0x74, "battery_remaining", ("d",))
     | _numbers(0x75, "stop_count maker_container")
 )
@@ -177,6 +182,8 @@ _QUALIFIERS: dict[int, str] = {
     0x3D: "not metric",
     0x3E: "at base conditions",
     0x3F: "obis",
+    0x40: "lower limit",
+    0x48: "upper limit",
     0x68: "value during lower limit exceeded",
     0x6C: "value during upper limit exceeded",
     0x69: "leakage",
@@ -190,41 +197,55 @@ _QUALIFIERS: dict[int, str] = {
 """Table 15, those that change what a value means. 3B counts only what flows forward, 3C only backward."""
 
 
-def _limits() -> Iterable[tuple[int, str]]:
-    """E100 u000 to E111 1f1b: what is told of limits that were exceeded."""
+def _limits() -> Iterable[tuple[int, str, str]]:
+    """E100 u000 to E111 1f1b, what is told of limits exceeded: code, text, the symbol of the value."""
     for code in range(0x40, 0x70):
         side = "upper" if code & 0x08 else "lower"
         order = "last" if code & 0x04 else "first"
         end = "end" if code & 0x01 else "begin"
-        if code & 0x77 in (0x40, 0x41):
-            yield code, f"{side} limit" if code & 1 == 0 else f"{side} limit exceeded count"
+        span = _SPANS[code & 3]
+        if code & 0x77 == 0x41:
+            yield code, f"{side} limit exceeded count", ""
         elif code & 0x72 == 0x42:
-            yield code, f"{end} of {order} {side} limit exceeded"
+            yield code, f"{end} of {order} {side} limit exceeded", MOMENT
         elif code & 0x70 == 0x50:
-            yield code, f"duration of {order} {side} limit exceeded in {_SPANS[code & 3]}"
+            yield code, f"duration of {order} {side} limit exceeded in {span}", span
         elif code & 0x78 == 0x60:
-            yield code, f"duration of {order} in {_SPANS[code & 3]}"
+            yield code, f"duration of {order} in {span}", span
         elif code & 0x7A == 0x6A:
-            yield code, f"{end} of {order}"
+            yield code, f"{end} of {order}", MOMENT
 
 
-QUALIFIERS: dict[int, str] = dict(_limits()) | _QUALIFIERS
+QUALIFIERS: dict[int, str] = {code: text for code, text, _ in _limits()} | _QUALIFIERS
+_RECAST: dict[int, str] = {code: symbol for code, _, symbol in _limits()} | {0x39: MOMENT}
 _MULTIPLIERS: dict[int, int] = {0x70 + n: n - 6 for n in range(8)} | {0x7D: 3}
 _EXTENDED, _MAKER = 0x7C, 0x7F
 
 
 @dataclass(frozen=True, slots=True)
 class Vife:
-    """What the VIFEs of a record say together: powers of ten, what the value is, why there is none."""
+    """What the VIFEs of a record say together: powers of ten, what the value is, why there is none.
+
+    `recast` is the symbol of a value that is no longer in the VIF's unit: the date of a maximum.
+    """
 
     exponent: int = 0
     qualifiers: tuple[str, ...] = ()
     error: str = ""
+    recast: str | None = None
+
+    def applied(self, measure: Measure) -> Measure:
+        """`measure` as these VIFEs change it."""
+        if self.recast is not None:
+            return Measure(measure.quantity, self.recast)
+        return Measure(measure.quantity, measure.symbol, measure.exponent + self.exponent)
 
 
 def read_vifes(codes: Iterable[int], maker: bool) -> Vife:
     """The meaning of VIFEs without their extension bits; with `maker` all of them are the maker's own."""
-    exponent, qualifiers, error, extended = 0, [], "", False
+    exponent, error, extended = 0, "", False
+    qualifiers: list[str] = []
+    recast: str | None = None
     for code in codes:
         if maker:
             qualifiers.append(f"maker:{code:02X}")
@@ -236,8 +257,9 @@ def read_vifes(codes: Iterable[int], maker: bool) -> Vife:
             error = error or (_ERRORS.get(code, f"error {code:02X}") if code else "")
         elif code not in (_EXTENDED, _MAKER):
             qualifiers.append(QUALIFIERS.get(code, f"reserved:{code:02X}"))
+            recast = _RECAST.get(code, recast)
         maker, extended = maker or code == _MAKER, code == _EXTENDED
-    return Vife(exponent, tuple(qualifiers), error)
+    return Vife(exponent, tuple(qualifiers), error, recast)
 
 
 FOREIGN: dict[str, tuple[Unit, Fraction, Fraction]] = {
