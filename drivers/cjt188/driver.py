@@ -26,6 +26,7 @@ from drivers.cjt188.frames import (
 )
 from drivers.cjt188.profile import Cjt188Options, Cjt188Profile, Cjt188Register
 from drivers.cjt188.readings import Answer, reading
+from drivers.cjt188.timing import SILENCE_S
 from drivers.cjt188.values import decode
 from drivers.dialogue import Dialogue
 from drivers.driver import Point
@@ -43,7 +44,6 @@ from drivers.settings import Cjt188Bus, DeviceSetting
 from drivers.traffic import Tap, Traffic, Verdict
 from drivers.values import unit_factor
 
-_SILENCE_S = 0.03  # between an answer and the next request; the standard names none
 _HEAT_TYPES = range(
     0x20, 0x30
 )  # 20 heat, 21 cooling, 22 both; 25 and 27 are met: a meter may answer as another
@@ -111,7 +111,7 @@ class Cjt188Driver:
 
     def __init__(self, bus: Cjt188Bus, now: Callable[[], float], tap: Tap) -> None:
         self._link = Link(bus.endpoint)
-        self._dialogue = Dialogue(self._link, bus.timeout_s, _SILENCE_S, tap)
+        self._dialogue = Dialogue(self._link, bus.timeout_s, SILENCE_S, tap)
         self._meters: dict[str, _Meter] = {}
         self._now = now
         self._tap = tap

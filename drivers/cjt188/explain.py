@@ -1,7 +1,4 @@
-"""What a frame of CJ/T 188 says, for the technician's monitor. Pure; the sentences are the catalogue's.
-
-Keys: cjt188.request, cjt188.answer, cjt188.heat, cjt188.refused, cjt188.junk.
-"""
+"""What a frame of CJ/T 188 says, for the technician's monitor. Pure; the sentences are the catalogue's."""
 
 from collections.abc import Mapping
 
@@ -10,6 +7,9 @@ from drivers.cjt188.values import Amount
 from drivers.cjt188.values import decode as decode_heat
 from drivers.errors import ProtocolError
 from drivers.traffic import Meaning
+
+KEYS = frozenset({"cjt188.request", "cjt188.answer", "cjt188.heat", "cjt188.refused", "cjt188.junk"})
+"""Every key `explain` gives: what a catalogue must have."""
 
 _SHOWN = ("energy", "power", "flow", "volume", "supply_temperature", "return_temperature")
 

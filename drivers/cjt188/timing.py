@@ -6,7 +6,9 @@ from drivers.cjt188.profile import Cjt188Profile
 from drivers.settings import Cjt188Bus, DeviceSetting
 from drivers.timing import Exchange
 
-_WAKE = 4  # FE, as we send; a meter may do the same
+SILENCE_S = 0.03  # between an answer and the next request; the standard names none
+
+_WAKE = 4  # FE before an answer: none to thirteen were seen
 _REQUEST = 16  # 68, type, 7 of address, control, length, identifier, serial number, checksum, 16
 _ANSWER = 59  # the same around 46 bytes: identifier, serial number and 43 of values (data 901F)
 
@@ -14,4 +16,4 @@ _ANSWER = 59  # the same around 46 bytes: identifier, serial number and 43 of va
 def exchanges(bus: Cjt188Bus, setting: DeviceSetting) -> Sequence[Exchange]:
     """One request for the present values, which serves all points."""
     options = setting.expect(Cjt188Profile).cjt188
-    return [Exchange(_WAKE + _REQUEST, _WAKE + _ANSWER, options.turnaround_s, 0.0)]
+    return [Exchange(options.wake + _REQUEST, _WAKE + _ANSWER, options.turnaround_s, SILENCE_S)]
