@@ -1,6 +1,7 @@
 """The only module that reads a clock. Everything else is given an Instant."""
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -51,12 +52,6 @@ def boot_id() -> str:
         return "unknown"
 
 
-def _state(wall: float) -> ClockState:
-    if wall < _OLDEST_PLAUSIBLE:
-        return ClockState.UNSYNCED
-    return ClockState.SYNCED if _SYNCHRONISED.exists() else ClockState.HOLDOVER
-
-
 class SystemClock:
     """The gateway's own clocks."""
 
@@ -64,11 +59,21 @@ class SystemClock:
 
     def __init__(self) -> None:
         self.boot_id = boot_id()
+        self._trusted = ClockState.HOLDOVER
+        self._looked = -math.inf
 
     def now(self) -> Instant:
         """This moment."""
-        wall = time.time()
-        return Instant(wall, time.monotonic(), time.clock_gettime(time.CLOCK_BOOTTIME), _state(wall))
+        wall, monotonic = time.time(), time.monotonic()
+        state = self._state(monotonic) if wall >= _OLDEST_PLAUSIBLE else ClockState.UNSYNCED
+        return Instant(wall, monotonic, time.clock_gettime(time.CLOCK_BOOTTIME), state)
+
+    def _state(self, monotonic: float) -> ClockState:
+        """Looked up once a second: a busy bus asks for the time more often than a file should be looked for."""
+        if monotonic - self._looked >= 1.0:
+            self._looked = monotonic
+            self._trusted = ClockState.SYNCED if _SYNCHRONISED.exists() else ClockState.HOLDOVER
+        return self._trusted
 
     async def sleep_until(self, monotonic: float) -> None:
         """Return at or after `monotonic`."""

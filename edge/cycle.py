@@ -168,7 +168,8 @@ class Cycle:
 
     async def _keep(self, decision: Decision, image: ProcessImage) -> None:
         now = image.now.monotonic
-        if now - self._snapshot_at >= self.site.recording.snapshot_s:
+        half = self.site.site.cycle_s / 2  # the cycle nearest to the period, not the one after it
+        if now - self._snapshot_at >= self.site.recording.snapshot_s - half:
             self._snapshot_at = now
             await self.recorder.snapshot(image, decision.views)
         if now - self._state_at >= STATE_PERIOD_S:

@@ -88,13 +88,26 @@ def _observations(
     found = observe(STATION_ALARMS, "station", station_facts(image, views, site, limits), board)
     for name, known in facts.items():
         found += observe(CIRCUIT_ALARMS, name, known, board)
+    found += _rooms(facts, image, site, limits, board)
+    found += point_observations(image, site, board, started, now)
+    return found
+
+
+def _rooms(
+    facts: Mapping[str, CircuitFacts], image: ProcessImage, site: Site, limits: Limits, board: Board
+) -> list[Observation]:
+    """Rooms that are too cold. A warm one without an alarm is passed over at once: there may be thousands."""
+    found: list[Observation] = []
+    minimum_c = limits.room_minimum_c
     for room in site.rooms:
+        where = f"room.{room.id}"
+        temperature = image.value(f"{where}.temperature")
+        warm = temperature is None or minimum_c is None or temperature >= minimum_c
+        if warm and f"{where}:{ROOM_COLD.key}" not in board.tracks:
+            continue
         circuit = facts.get(room.circuit)
         due = circuit.due if circuit is not None else None
-        temperature = image.value(f"room.{room.id}.temperature")
-        room_facts = RoomFacts(due, temperature, limits.room_minimum_c)
-        found += observe((ROOM_COLD,), f"room.{room.id}", room_facts, board)
-    found += point_observations(image, site, board, started, now)
+        found += observe((ROOM_COLD,), where, RoomFacts(due, temperature, minimum_c), board)
     return found
 
 
