@@ -1,8 +1,9 @@
 """A technician's hand on an output: below interlocks and frost protection, above everything else; it expires.
 
 A hold lives in memory only: after a restart the station is back in automatic, and `service.started` in the
-journal is then the record of its end. Control is told what the hand did, as if it had held the output itself,
-so that it takes over from where the valve stands and knows whether the pump was to run.
+journal is then the record of its end. Control is told what the hand did, as if it had done so itself: it goes
+on from the last command, which the actuator has been given all along (a measured position may be older than
+that), and it knows whether the pump was to run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,11 +11,12 @@ from dataclasses import dataclass, replace
 
 from edge.clock import Instant
 from edge.control import ControlState, Decision
+from edge.control.pi import bumpless
 from edge.control.state import CircuitState
-from edge.control.valve import Action
+from edge.control.valve import Action, ValveState
 from edge.points import quantity
 from edge.records import CircuitView, Command, Event, Holder, Plain
-from edge.site import Site
+from edge.site import Circuit, Site
 
 REASON = "reason.manual"
 RENEWED_S = 60.0  # a command of a hold is void that long after the last cycle that wanted it
@@ -36,6 +38,7 @@ class Holds:
     """The holds in force. Not thread-safe; asked by one cycle."""
 
     def __init__(self, site: Site) -> None:
+        self._circuits = {circuit.id: circuit for circuit in site.circuits}
         self._most = {f"{c.id}.valve_setpoint": c.valve.maximum_percent for c in site.circuits}
         self._known = site.points()
         self._held: dict[str, Hold] = {}
@@ -85,10 +88,16 @@ class Holds:
         kept = (command for command in decision.commands if command.point not in ruling)
         return replace(
             decision,
-            state=_told(decision.state, ruling),
+            state=self._told(decision.state, ruling),
             commands=(*kept, *_commands(ruling.values(), now)),
             views={name: _seen(name, view, ruling) for name, view in decision.views.items()},
         )
+
+    def _told(self, state: ControlState, ruling: Mapping[str, Hold]) -> ControlState:
+        circuits = {
+            name: _told_circuit(self._circuits[name], each, ruling) for name, each in state.circuits.items()
+        }
+        return replace(state, circuits=circuits)
 
 
 def _commands(holds: Iterable[Hold], now: Instant) -> Iterator[Command]:
@@ -97,25 +106,27 @@ def _commands(holds: Iterable[Hold], now: Instant) -> Iterator[Command]:
         yield Command(hold.point, hold.value, Holder.TECHNICIAN, REASON, until, hold.who)
 
 
-def _told(state: ControlState, ruling: Mapping[str, Hold]) -> ControlState:
-    return replace(
-        state, circuits={name: _told_circuit(name, each, ruling) for name, each in state.circuits.items()}
-    )
-
-
-def _told_circuit(name: str, circuit: CircuitState, ruling: Mapping[str, Hold]) -> CircuitState:
-    """What control must believe it did: the valve held where the hand has put it, pumps as the hand wants."""
+def _told_circuit(settings: Circuit, circuit: CircuitState, ruling: Mapping[str, Hold]) -> CircuitState:
+    """What control must believe it did: the valve where the hand has put it, pumps as the hand wants."""
     valve, pump, makeup = (
-        ruling.get(f"{name}.{what}") for what in ("valve_setpoint", "pump_1.run", "makeup_pump.run")
+        ruling.get(f"{settings.id}.{what}") for what in ("valve_setpoint", "pump_1.run", "makeup_pump.run")
     )
     if valve is not None:
-        held = replace(circuit.valve, action=Action.HOLD, command_percent=valve.value)
-        circuit = replace(circuit, valve=held)
+        circuit = replace(circuit, valve=_told_valve(settings, circuit, valve.value))
     if pump is not None:
         circuit = replace(circuit, pump_commanded=pump.value != 0)
     if makeup is not None:  # the limit of its run time counts under the hand, too
         circuit = replace(circuit, makeup=replace(circuit.makeup, running=makeup.value != 0))
     return circuit
+
+
+def _told_valve(settings: Circuit, circuit: CircuitState, held: float) -> ValveState:
+    """The loop as it would be had it asked for `held` % itself at the present error."""
+    valve, supply_c = circuit.valve, circuit.supply.value
+    if valve.action is not Action.CONTROL or valve.setpoint_c is None or supply_c is None:
+        return replace(valve, action=Action.HOLD, command_percent=held)
+    loop = bumpless(settings.valve, held, valve.setpoint_c - supply_c)
+    return replace(valve, command_percent=held, pi=loop)
 
 
 def _seen(name: str, view: CircuitView, ruling: Mapping[str, Hold]) -> CircuitView:

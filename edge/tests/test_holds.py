@@ -114,6 +114,27 @@ def test_control_takes_over_from_the_hand_without_a_jump(
     assert abs(command.value - held) <= 2.0
 
 
+def test_control_goes_on_from_the_hand_though_the_position_it_knows_is_older(station: Manned) -> None:
+    station.following = False  # 40 % was measured before the hand came
+    station.hold(20.0)
+    station.run(2)
+    station.release()
+    station.run(1)
+    assert abs((station.value(VALVE) or 0.0) - 20.0) <= 2.0
+
+
+def test_after_the_hand_the_loop_comes_to_rest_at_its_setpoint_again(station: Manned) -> None:
+    station.hold(90.0)
+    station.run(300)
+    station.release()
+    before = station.run(1)
+    station.run(60)
+    assert before.views["high"].holder is Holder.AUTOMATIC
+    assert (
+        abs((station.value(VALVE) or 0.0) - 90.0) <= 2.0
+    )  # the supply is where it should be: no reason to move
+
+
 def test_control_takes_over_without_a_jump_where_the_position_is_unknown(station: Manned) -> None:
     station.hold(25.0)
     del station.values["high.valve_position"]

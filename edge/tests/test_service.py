@@ -8,12 +8,14 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgpack
 import pytest
 
 from edge.clock import Clock, Instant, ScaledClock
+from edge.cycle import Cycle
 from edge.journal import Entry, Journal, Row
 from edge.loading import SiteError
 from edge.resources import config_dir
@@ -264,6 +266,52 @@ async def test_the_last_good_site_finds_the_profiles_that_stand_beside_the_site(
     house.paths.site.write_text("[site]\ngateway = 7\n", encoding="utf-8")
     house.plant.written.clear()
     await house.run(lambda: bool(house.plant.written))
+
+
+async def test_a_technicians_hold_is_recorded_with_who_asked_and_does_not_outlive_a_restart(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cycles: list[Cycle] = []
+
+    def kept(*words: object) -> Cycle:
+        cycles.append(Cycle(*words))  # type: ignore[arg-type] # as the service gives them
+        return cycles[-1]
+
+    monkeypatch.setattr("edge.service.Cycle", kept)
+
+    def held_then_released() -> bool:
+        written = house.wrote("high.valve_setpoint")
+        if written and 20.0 not in written and not cycles[0].holds.held:
+            cycles[0].hold("high.valve_setpoint", 20.0, cycles[0].clock.now().monotonic + 1e4, "Li", "trial")
+        if 20.0 in written:
+            cycles[0].release("high.valve_setpoint")
+        return 20.0 in written and written[-1] != 20.0
+
+    await house.run(held_then_released)
+    rows = [row for row in await house.rows() if row.subject == "high.valve_setpoint"]
+    by_hand = [row.content for row in rows if row.kind == "control.command" and "who" in row.content]
+    assert [(body["holder"], body["who"], body["value"]) for body in by_hand] == [("technician", "Li", 20.0)]
+    assert [row.kind for row in rows if row.kind.startswith("manual.")] == ["manual.started", "manual.ended"]
+    assert abs(house.wrote("high.valve_setpoint")[-1] - 20.0) <= 10.0
+    cycles[0].hold("high.valve_setpoint", 20.0, cycles[0].clock.now().monotonic + 1e4, "Li", "trial")
+    await house.run(lambda: len(cycles) == 2 and cycles[1].pace.steps > 3)
+    assert cycles[1].holds.held == {}
+
+
+async def test_the_status_tells_of_each_device_how_it_is_doing(house: House) -> None:
+    house.plant.dead.add("meter_high")
+
+    def shown() -> dict[str, dict[str, Any]]:
+        devices = house.shown().get("devices")
+        return {device["id"]: device for device in devices} if isinstance(devices, list) else {}
+
+    await house.run(lambda: bool(shown()) and shown()["meter_high"]["lost"] and shown()["plc"]["reads"] > 5)
+    lost, well = shown()["meter_high"], shown()["plc"]
+    assert lost["failures"] >= 3
+    assert 0.0 <= lost["probe_in_s"] <= 60.0
+    assert "meter_high is silent" in lost["error"]
+    assert (well["lost"], well["failures"], well["probe_in_s"]) == (False, 0, None)
+    assert well["interval_p99_s"] > 0.0
 
 
 class SetClock(ScaledClock):
