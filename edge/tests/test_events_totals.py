@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers import Quality, Reading, Reason, Unit, factor
+from drivers import Quality, Reading, Reason, Total, Unit, factor
 from edge.events import WatchState, judge
 from edge.events.breaks import KINDS
 from edge.events.meter import exact_factor
@@ -22,11 +22,13 @@ from edge.tests.totals_bench import (
     KWH,
     MINUTE,
     MWH,
+    NUMBER,
     SILENT,
     SITE,
     TRACES,
     Register,
     Trace,
+    restarted,
     shown,
 )
 from edge.texts import Texts
@@ -273,3 +275,39 @@ def test_a_meter_taken_away_and_brought_back_counts_on_with_what_the_other_count
     register.run(["45001", "45001", "45002", "45003"])
     assert register.told == [("exchanged", "likely"), ("resumed", "likely")]
     assert register.total() == 45001 + 2 + 2
+
+
+READINGS = st.one_of(
+    st.none(),
+    st.floats(0, 1e12),
+    st.builds(
+        Total,
+        st.decimals(-(10**12), 10**12, allow_nan=False),
+        st.sampled_from([KWH, MWH, Unit.GIGACALORIE, Unit.CUBIC_METRE, Unit.STATE]),
+        st.none() | st.decimals(1, 10**9),
+    ),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(READINGS, st.none() | st.floats(0, 1e12), st.floats(0.1, 1e7), st.floats(-1e6, 1e6)),
+        max_size=30,
+    )
+)
+def test_nothing_that_a_meter_can_show_stops_the_watch(
+    rows: list[tuple[float | Total | None, float | None, float, float]],
+) -> None:
+    register, seconds = Register(), 0.0
+    for what, identity, elapsed, jump in rows:
+        seconds += elapsed
+        register.second = seconds
+        wall = WALL + seconds + jump
+        reading = Reading.bad(Reason.STALE, KWH, wall)
+        if what is not None:
+            value, total = (1.0, what) if isinstance(what, Total) else (what, None)
+            reading = Reading.good(value, KWH, wall, total)
+        number = {} if identity is None else {NUMBER: Reading.good(identity, Unit.STATE, wall)}
+        register.take({ENERGY: reading, **number})
+    assert all(event.occurred <= event.detected for event in register.events)
+    restarted(register, 10.0, 0.0, memory=True, journal=True)

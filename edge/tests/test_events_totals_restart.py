@@ -2,28 +2,14 @@
 
 from fractions import Fraction
 
-import msgpack
 import pytest
 
 from edge.events import WatchState, restore, resume, to_plain
 from edge.records import Plain
 from edge.tests.events_bench import WALL, at
-from edge.tests.totals_bench import DAY, ENERGY, SILENT, TRACES, Register, Trace
+from edge.tests.totals_bench import DAY, ENERGY, SILENT, TRACES, Register, Trace, restarted
 
 EXCHANGED = next(trace for trace in TRACES if trace.told == [("exchanged", "likely")])
-
-
-def restarted(register: Register, pause: float, boot: float, memory: bool, journal: bool) -> Register:
-    """The service killed and started again `pause` s later on a machine that booted anew."""
-    state = WatchState(totals=register.counts)
-    kept = msgpack.unpackb(msgpack.packb(to_plain(state, at(register.second))))
-    rows = [{"kind": e.kind, "subject": e.subject, "body": e.body} for e in register.events]
-    rows = msgpack.unpackb(msgpack.packb(rows))
-    register.second += pause
-    found = restore(rows if journal else [])
-    found = resume(found, kept if memory else None, at(register.second, boot))
-    register.counts = dict(found.totals)
-    return register
 
 
 @pytest.mark.parametrize("cut", range(1, 13))
@@ -75,3 +61,13 @@ def test_a_memory_of_totals_that_cannot_be_read_starts_anew(totals: object) -> N
 def test_a_row_of_a_meter_that_cannot_be_read_is_named_and_left_out() -> None:
     found = restore([{"kind": "meter.reset", "subject": ENERGY, "body": {"base": "1"}}])
     assert (found.totals, found.discarded) == ({}, (ENERGY,))
+
+
+def test_a_clock_set_back_while_we_were_off_takes_no_energy_away() -> None:
+    register = Register().run(["45000", "45001"])
+    kept = to_plain(WatchState(totals=register.counts), at(register.second))
+    found = resume(WatchState(), kept, at(register.second - DAY, boot=900.0))
+    register.counts, register.second = dict(found.totals), register.second - DAY
+    register.run(["46000", "46001"])
+    assert register.told == []
+    assert register.total() == 46001

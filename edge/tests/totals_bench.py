@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
+import msgpack
+
 from drivers import Reading, Reason, Total, Unit, factor
+from edge.events import WatchState, restore, resume, to_plain
 from edge.events.meter import Count
 from edge.events.totals import follow
 from edge.image import ProcessImage
@@ -243,3 +246,16 @@ TRACES = (
         "1553",
     ),
 )
+
+
+def restarted(register: Register, pause: float, boot: float, memory: bool, journal: bool) -> Register:
+    """The service killed and started again `pause` s later on a machine that booted anew."""
+    state = WatchState(totals=register.counts)
+    kept = msgpack.unpackb(msgpack.packb(to_plain(state, at(register.second))))
+    rows = [{"kind": e.kind, "subject": e.subject, "body": e.body} for e in register.events]
+    rows = msgpack.unpackb(msgpack.packb(rows))
+    register.second += pause
+    found = restore(rows if journal else [])
+    found = resume(found, kept if memory else None, at(register.second, boot))
+    register.counts = dict(found.totals)
+    return register
