@@ -44,6 +44,7 @@ UNITS = {
 
 
 def profile(name: str = "standard", **options: object) -> Cjt188Profile:
+    """A profile that ships, with other options; asks once only."""
     loaded = load_profile(PROFILES / f"cjt188_{name}.toml")
     assert isinstance(loaded, Cjt188Profile)
     plain = loaded.cjt188.model_dump() | {"retries": 0} | options
@@ -51,6 +52,7 @@ def profile(name: str = "standard", **options: object) -> Cjt188Profile:
 
 
 def points(names: Iterable[str] = tuple(UNITS), device: str = "meter") -> list[Point]:
+    """Points called like their registers."""
     return [Point(name, device, name, UNITS[name]) for name in names]
 
 
@@ -61,10 +63,12 @@ class Heard:
         self.traffic: list[Traffic] = []
 
     def __call__(self, traffic: Traffic) -> None:
+        """The tap."""
         self.traffic.append(traffic)
 
     @property
     def verdicts(self) -> list[Verdict]:
+        """What the frames were, in order."""
         return [traffic.verdict for traffic in self.traffic]
 
 
@@ -72,6 +76,7 @@ class Heard:
 async def driving(
     line: MeterLine, prof: Cjt188Profile | None = None, address: str = NUMBER, heard: Heard | None = None
 ) -> AsyncIterator[Cjt188Driver]:
+    """An entered driver on the line, which has the device `meter` and a clock that says 1000."""
     async with serve_tcp(line) as port:
         bus = Cjt188Bus(TcpHost("127.0.0.1", port), timeout_s=0.15)
         setting = DeviceSetting("meter", prof or profile(), address=address)
@@ -82,6 +87,7 @@ async def driving(
 
 
 def check_right(readings: dict[str, Reading]) -> None:
+    """All points have the values that a simulated meter shows."""
     assert all(reading.is_good and reading.timestamp == 1000.0 for reading in readings.values())
     expected = Total(Decimal("1234.56"), Unit.KILOWATT_HOUR, Decimal(1_000_000))
     assert readings["energy"].total == expected

@@ -1,4 +1,4 @@
-"""The driver against meters on sockets and pseudo-terminals: right values, and what a profile makes of them."""
+"""The driver against meters on sockets and pseudo-terminals: right values, by the profile."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,7 +1,10 @@
 """The frame codec: round trips, any split, any noise; and numbers, addresses, meanings."""
 
+import tomllib
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
+from string import Formatter
 
 import pytest
 from hypothesis import given
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from drivers import ProtocolError, Reason, RemoteProtocolError, Unit, Verdict
 from drivers.cjt188.address import Scheme, from_wire, to_wire
-from drivers.cjt188.explain import explain
+from drivers.cjt188.explain import KEYS, explain
 from drivers.cjt188.frames import LONGEST_DATA, WILDCARD, Frame, Receiver, decode, encode, request
 from drivers.cjt188.units import UNIT_CODES, Kind
 from drivers.cjt188.values import bcd, candidates
@@ -118,6 +121,20 @@ def test_a_refusal_is_called_one() -> None:
     assert pieces[0].verdict is Verdict.REFUSED
     assert pieces[0].frame is not None
     assert (pieces[0].frame.sequence, pieces[0].frame.payload) == (5, b"\x04\x00")
+
+
+def test_the_monitors_catalogue_has_every_meaning_with_its_fields() -> None:
+    path = Path(__file__).parents[2] / "config" / "texts" / "fieldwork_cjt188.toml"
+    texts = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert set(texts) == KEYS
+    refusal = encode(Frame(0x20, bytes(7), 0xC1, b"\x01\x02\x03"))
+    asked = encode(request(0x20, WILDCARD, 3, 0x810A, 0, little=False))
+    found = encode(Frame(0x20, bytes(7), 0x83, b"\x81\x0a\x00"))
+    meanings = [explain(data) for data in (answer("1", 0), refusal, asked, found, b"\xfe")]
+    assert {meaning.key for meaning in meanings} == KEYS
+    for meaning in meanings:
+        for text in texts[meaning.key].values():
+            assert {name for _, name, _, _ in Formatter().parse(text) if name} <= set(meaning.values)
 
 
 @pytest.mark.parametrize("frame", [Frame(0x20, b"\x01", 1, b""), Frame(0x20, bytes(7), 1, bytes(101))])
