@@ -8,6 +8,7 @@ every continuation point back, and visits no node twice: a tree with circles has
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
@@ -23,6 +24,7 @@ from drivers.opcua.session import Session, make_node
 _CLASSES = ua.NodeClass.Object | ua.NodeClass.Variable | ua.NodeClass.Method
 _HIDDEN = frozenset({ObjectIds.HasProperty, ObjectIds.HasSubtype})
 _BAD = 2  # severity, the top two bits of a status code
+_DOWN: Any = False  # asyncua's default is the way up, and its Boolean cannot be made
 _WRITE = 1 << 1  # CurrentWrite of an access level (OPC 10000-3, 8.57)
 _LONGEST = 80  # characters of a value that are shown
 _PAGE = 500  # references asked for at once
@@ -219,6 +221,7 @@ async def _units(session: Session, variables: Sequence[ua.NodeId]) -> list[str |
 def _unit_path(variable: ua.NodeId) -> ua.BrowsePath:
     step = ua.RelativePathElement(
         ReferenceTypeId=ua.NodeId(ua.Int32(ObjectIds.HasProperty), ua.Int16(0)),
+        IsInverse=_DOWN,
         TargetName=ua.QualifiedName("EngineeringUnits", ua.UInt16(0)),
     )
     return ua.BrowsePath(StartingNode=variable, RelativePath=ua.RelativePath(Elements=[step]))

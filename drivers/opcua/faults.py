@@ -31,6 +31,7 @@ _HINTS: dict[int, str] = {
     StatusCodes.BadTypeMismatch: "the variable has another type than the profile: correct the profile's type",
     StatusCodes.BadNotWritable: "the server offers this variable for reading only",
     StatusCodes.BadNodeIdUnknown: "the server has no such variable: correct identifier or namespace",
+    StatusCodes.BadNodeIdInvalid: "the server has no such node: correct it",
     StatusCodes.BadOutOfRange: "the server's own limits for this variable are narrower than the profile's",
 }
 

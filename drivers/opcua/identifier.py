@@ -46,5 +46,5 @@ def identifier_text(identifier: Identifier) -> str:
     """The text that `parse_identifier` reads back."""
     if isinstance(identifier, bytes):
         return "b=" + base64.b64encode(identifier).decode("ascii")
-    kind = {int: "i", str: "s", UUID: "g"}[type(identifier)]
+    kind = "s" if isinstance(identifier, str) else "g" if isinstance(identifier, UUID) else "i"
     return f"{kind}={identifier}"

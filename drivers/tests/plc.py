@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 from asyncua.server.server import Server
 from asyncua.server.user_managers import UserManager
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
 from drivers.tests.certificates import Identity
@@ -126,7 +128,7 @@ class Plc:
     def refusing(self, service: str, code: int) -> Iterator[None]:
         """While inside, every call of that subscription service fails with the code."""
 
-        async def refuse(*_: object) -> None:
+        async def refuse(*_: object, **__: object) -> None:
             raise ServiceError(code)
 
         services: Any = self._server.iserver.subscription_service
@@ -141,6 +143,54 @@ class Plc:
     ) -> AbstractContextManager[None]:
         """While inside, no variable may be watched: the server has too many of them."""
         return self.refusing("create_monitored_items", code)
+
+    @contextmanager
+    def without_filters(self) -> Iterator[None]:
+        """While inside, an item that asks for a filter is refused, as small servers do."""
+        services: Any = self._server.iserver.subscription_service
+        original = services.create_monitored_items
+
+        async def create(params: ua.CreateMonitoredItemsParameters) -> list[ua.MonitoredItemCreateResult]:
+            plain = [i for i in params.ItemsToCreate if i.RequestedParameters.Filter is None]
+            made = iter(await original(replace(params, ItemsToCreate=plain)))
+            refused = ua.MonitoredItemCreateResult(
+                StatusCode=ua.StatusCode(ua.UInt32(StatusCodes.BadMonitoredItemFilterUnsupported))
+            )
+            return [next(made) if i in plain else refused for i in params.ItemsToCreate]
+
+        services.create_monitored_items = create
+        try:
+            yield
+        finally:
+            del services.create_monitored_items
+
+    def folder(self, name: str, parent: str | None = None) -> str:
+        """Make a folder below another, or below Objects; its node id."""
+        return self.there(self._folder(name, parent))
+
+    async def _folder(self, name: str, parent: str | None) -> str:
+        above = self._server.nodes.objects if parent is None else self._server.get_node(parent)
+        return str((await above.add_folder(self._index, name)).nodeid.to_string())
+
+    def variable(
+        self, folder: str, node_id: str, name: str, value: ua.Variant, unit: str | None = None
+    ) -> None:
+        """Make a variable that nobody may write; `node_id` without its namespace, as `i=1234`."""
+        self.there(self._variable(folder, node_id, name, value, unit))
+
+    async def _variable(
+        self, folder: str, node_id: str, name: str, value: ua.Variant, unit: str | None
+    ) -> None:
+        wanted = ua.NodeId.from_string(f"ns={self._index};{node_id}")
+        node = await self._server.get_node(folder).add_variable(wanted, name, value)
+        if unit is not None:
+            information = ua.EUInformation(DisplayName=ua.LocalizedText(unit))
+            await node.add_property(0, "EngineeringUnits", information)
+
+    def link(self, child: str, parent: str) -> None:
+        """Hang a node below another a second time."""
+        node = self._server.get_node(parent)
+        self.there(node.add_reference(ua.NodeId.from_string(child), ObjectIds.HasComponent))
 
     def put(
         self,
