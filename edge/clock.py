@@ -69,7 +69,7 @@ class SystemClock:
         return Instant(wall, monotonic, time.clock_gettime(time.CLOCK_BOOTTIME), state)
 
     def _state(self, monotonic: float) -> ClockState:
-        """Looked up once a second: a busy bus asks for the time more often than a file should be looked for."""
+        """Looked up once a second: a busy bus asks for the time far more often."""
         if monotonic - self._looked >= 1.0:
             self._looked = monotonic
             self._trusted = ClockState.SYNCED if _SYNCHRONISED.exists() else ClockState.HOLDOVER
