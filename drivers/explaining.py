@@ -1,6 +1,6 @@
 """What a frame says, whatever the bus: facts for the technician's monitor, by each protocol's explainer."""
 
-from drivers.settings import Bus, Cjt188Bus, ModbusRtuBus, ModbusTcpBus
+from drivers.settings import Bus, Cjt188Bus, MBusBus, ModbusRtuBus, ModbusTcpBus
 from drivers.traffic import Meaning, Traffic, Verdict
 
 
@@ -19,5 +19,9 @@ def explain(bus: Bus, traffic: Traffic) -> Meaning | None:
             from drivers.cjt188.explain import explain as cjt188  # noqa: PLC0415 (only where it is used)
 
             return cjt188(traffic.data)
+        case MBusBus():
+            from drivers.mbus.explain import explain as mbus  # noqa: PLC0415 (only where it is used)
+
+            return mbus(traffic.data)
         case _:
             return None
