@@ -167,6 +167,7 @@ class ModbusDriver:
         if unit is None or not lowest <= unit <= highest:
             raise ConfigurationError(f"device {device.id}: unit_id {unit} must be {lowest} to {highest}")
         profile = device.expect(ModbusProfile)
+        self.dismiss(device.id)
         self._devices[device.id] = _Device(device.id, unit, profile, profile.modbus.merge_holes)
         self._line.ids.setdefault(unit, device.id)
 

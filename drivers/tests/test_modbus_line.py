@@ -145,6 +145,13 @@ MISCHIEF: dict[str, Fault] = {
 }
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_order_of_faults_makes_a_value_wrong_in_many_storms(kind: str) -> None:
+    for seed in range(2, 30):
+        await test_no_order_of_faults_makes_a_value_wrong(kind, seed)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(2))
 async def test_no_order_of_faults_makes_a_value_wrong(kind: str, seed: int) -> None:
