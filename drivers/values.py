@@ -4,6 +4,7 @@ A number of a profile means the decimal that was written there: 0.01 is a hundre
 """
 
 import math
+import struct
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -14,6 +15,7 @@ from drivers.profile_base import Limits, Register
 from drivers.reading import Reading, Reason, Total
 from drivers.units import Unit, factor
 
+_F32_DIGITS = range(6, 10)  # 6 digits survive a float32, 9 tell any two of them apart (IEEE 754)
 EXACT = Context(prec=60)
 """Enough for every product here: 20 digits of a 64-bit integer, 17 of a scale; Python's default has 28."""
 
@@ -84,3 +86,17 @@ def at_least(limit: Fraction) -> float:
 def at_most(limit: Fraction) -> float:
     """The largest float that is not above `limit`."""
     return -at_least(-limit)
+
+
+def shortest(number: float) -> str:
+    """The shortest decimal that is this float32 and no other: what its device meant to show; no exponent."""
+    texts = (f"{number:.{digits}g}" for digits in _F32_DIGITS)
+    raw = struct.pack(">f", number)
+    return f"{Decimal(next((text for text in texts if _is(text, raw)), f'{number:.9g}')):f}"
+
+
+def _is(text: str, raw: bytes) -> bool:
+    try:
+        return struct.pack(">f", float(text)) == raw
+    except OverflowError:  # a short decimal of the largest float32 may lie beyond it
+        return False

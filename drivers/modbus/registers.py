@@ -12,10 +12,10 @@ from fractions import Fraction
 
 from drivers.errors import ConfigurationError, LocalProtocolError
 from drivers.modbus.profile import ModbusRegister
-from drivers.modbus.words import Take, extremes, on_wire, pattern, shortest, taker
+from drivers.modbus.words import Take, extremes, on_wire, pattern, taker
 from drivers.reading import Reading, Reason, Total
 from drivers.units import Unit
-from drivers.values import EXACT, IDENTITY, Linear, at_least, at_most, fraction, unit_fraction
+from drivers.values import EXACT, IDENTITY, Linear, at_least, at_most, fraction, shortest, unit_fraction
 
 _COIL_ON = 0xFF00
 

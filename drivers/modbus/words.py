@@ -27,7 +27,6 @@ _LOW_WORD_FIRST = frozenset({"CDAB", "DCBA"})
 _LOW_BYTE_FIRST = frozenset({"BADC", "DCBA"})
 _BCD_DIGITS = {"bcd16": 4, "bcd32": 8}
 _F32_LARGEST = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]
-_F32_DIGITS = range(6, 10)  # 6 digits survive a float32, 9 tell any two of them apart (IEEE 754)
 
 
 def byte_order(order: str, width: int) -> tuple[int, ...]:
@@ -87,17 +86,3 @@ def pattern(number: float, kind: str) -> int:
         return int.from_bytes(struct.pack(f">{_FORMATS[kind]}", number), "big")
     except (struct.error, OverflowError) as error:
         raise LocalProtocolError(f"{number} does not fit into {kind}") from error
-
-
-def shortest(number: float) -> str:
-    """The shortest decimal that is this float32 and no other: what its device meant to show."""
-    texts = (f"{number:.{digits}g}" for digits in _F32_DIGITS)
-    raw = struct.pack(">f", number)
-    return next((text for text in texts if _is(text, raw)), f"{number:.9g}")
-
-
-def _is(text: str, raw: bytes) -> bool:
-    try:
-        return struct.pack(">f", float(text)) == raw
-    except OverflowError:  # a short decimal of the largest float32 may lie beyond it
-        return False

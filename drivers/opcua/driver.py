@@ -7,8 +7,10 @@ that a source whose clock is ahead of ours is dated now: its values must be able
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -31,7 +33,7 @@ from drivers.opcua.session import Session, Wanted
 from drivers.reading import Quality, Reading, Reason
 from drivers.settings import DeviceSetting, OpcUaBus
 from drivers.units import Unit
-from drivers.values import judge, unit_factor
+from drivers.values import EXACT, judge, judge_exact, shortest, unit_factor
 
 _UNCERTAIN, _BAD = 1, 2  # severity, the top two bits; 3 is reserved and as good as Bad
 
@@ -45,11 +47,21 @@ def reading(value: ua.DataValue | None, register: OpcUaRegister, unit: Unit, sta
         return Reading.bad(Reason.DEVICE, unit, stamp)
     if not _fits(value.Value, register):
         return Reading.bad(Reason.PROTOCOL, unit, stamp)
-    number = float(value.Value.Value) * register.scale
-    judged = judge(number, register, unit, unit_factor(register.unit, unit), stamp)
+    judged = _judged(value.Value, register, unit, stamp)
     if severity == _UNCERTAIN and judged.value is not None:
-        return Reading(judged.value, unit, Quality.UNCERTAIN, Reason.DOUBTFUL, stamp)
+        return Reading(judged.value, unit, Quality.UNCERTAIN, Reason.DOUBTFUL, stamp, judged.total)
     return judged
+
+
+def _judged(variant: ua.Variant, register: OpcUaRegister, unit: Unit, stamp: float) -> Reading:
+    """A totaliser's value by its digits, any other as a float."""
+    raw = variant.Value
+    if register.total is None or not math.isfinite(raw):
+        number = float(raw) * register.scale
+        return judge(number, register, unit, unit_factor(register.unit, unit), stamp)
+    digits = Decimal(shortest(raw) if variant.VariantType is ua.VariantType.Float else repr(raw))
+    exact = EXACT.multiply(digits, Decimal(repr(register.scale)))
+    return judge_exact(exact, register, register.unit, unit, stamp)
 
 
 def dated(value: ua.DataValue | None, stamps: Stamps, known: float, arrived: float) -> float:

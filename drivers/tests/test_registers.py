@@ -302,13 +302,21 @@ def test_a_maker_who_does_not_say_where_it_rolls_over_is_not_spoken_for() -> Non
 
 @pytest.mark.parametrize(
     ("shown", "digits"),
-    [(0.1, "0.1"), (12345.67, "12345.67"), (16777216.0, "16777216"), (5.0, "5"), (1234567.9, "1234567.9")],
+    [
+        (0.1, "0.1"),
+        (12345.67, "12345.67"),
+        (16777216.0, "16777216"),
+        (5.0, "5"),
+        (120_000_000.0, "120000000"),
+        (1234567.9, "1234567.9"),
+    ],
 )
 def test_a_float_total_is_the_decimal_its_device_meant(shown: float, digits: str) -> None:
     words = struct.unpack(">2H", struct.pack(">f", shown))
     reading = read(register(type="f32", total={}, unit="MWh"), *words, unit=Unit.KILOWATT_HOUR)
     assert reading.total is not None
     assert reading.total.number == Decimal(digits)
+    assert str(reading.total.number) == digits  # no step larger than 1 is read into round figures
     assert reading.value == float(Decimal(digits) * 1000)
 
 
