@@ -88,11 +88,15 @@ def at_most(limit: Fraction) -> float:
     return -at_least(-limit)
 
 
-def shortest(number: float) -> str:
-    """The shortest decimal that is this float32 and no other: what its device meant to show; no exponent."""
+def shortest(number: float) -> Decimal:
+    """The shortest decimal that is this float32 and no other: what its device meant to show.
+
+    Its exponent is never above 0: a round figure does not mean that the register moves in large steps.
+    """
     texts = (f"{number:.{digits}g}" for digits in _F32_DIGITS)
     raw = struct.pack(">f", number)
-    return f"{Decimal(next((text for text in texts if _is(text, raw)), f'{number:.9g}')):f}"
+    found = next((text for text in texts if _is(text, raw)), f"{number:.9g}")
+    return Decimal(int(Decimal(found))) if "e+" in found else Decimal(found)
 
 
 def _is(text: str, raw: bytes) -> bool:

@@ -220,7 +220,7 @@ def _totaliser(register: ModbusRegister, unit: Unit) -> Special:
     to_unit = unit_fraction(own, unit)
 
     def special(decoder: Decoder, number: float, timestamp: float) -> Reading:
-        exact = EXACT.multiply(Decimal(shortest(number) if real else number), scale)
+        exact = EXACT.multiply(shortest(number) if real else Decimal(number), scale)
         if offset:
             exact = EXACT.add(exact, offset)
         top, bottom = exact.as_integer_ratio()

@@ -59,7 +59,7 @@ def _judged(variant: ua.Variant, register: OpcUaRegister, unit: Unit, stamp: flo
     if register.total is None or not math.isfinite(raw):
         number = float(raw) * register.scale
         return judge(number, register, unit, unit_factor(register.unit, unit), stamp)
-    digits = Decimal(shortest(raw) if variant.VariantType is ua.VariantType.Float else repr(raw))
+    digits = shortest(raw) if variant.VariantType is ua.VariantType.Float else Decimal(repr(raw))
     exact = EXACT.multiply(digits, Decimal(repr(register.scale)))
     return judge_exact(exact, register, register.unit, unit, stamp)
 
