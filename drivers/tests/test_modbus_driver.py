@@ -65,7 +65,7 @@ async def test_a_device_that_allows_few_registers_is_still_read(line: Bench) -> 
     assert len(line.slave.requests) == 4, "a and b together, c, level, far: what was learned is kept"
 
 
-@pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 7, 8, 9])
 async def test_a_device_that_refuses_everything_gives_bad_readings(line: Bench, code: int) -> None:
     line.slave.refuse = code
     readings = await line.driver.read(points("a", "b", "level"))

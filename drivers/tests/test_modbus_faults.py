@@ -1,6 +1,7 @@
 """Faults on real sockets and pseudo-terminals: each ends BAD or as a DriverError, never as a number."""
 
 import asyncio
+import socket
 import struct
 import time
 from collections.abc import Callable
@@ -166,6 +167,40 @@ async def test_stray_bytes_between_requests_do_no_harm(line: Bench) -> None:
     await asyncio.sleep(0.03)
     line.slave.fault = None
     assert await line.read("c") == [104]
+
+
+NETWORK = ("tcp", "rtu over tcp", "tls")
+
+
+@pytest.mark.parametrize("kind", NETWORK)
+async def test_a_connection_that_is_reset_is_closed_at_once_and_made_anew(kind: str) -> None:
+    def reset(request: bytes, right: bytes) -> Pieces:
+        for writer in list(line.slave.writers):
+            no_linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+            asyncio.get_running_loop().call_soon(writer.transport.abort)
+        return []
+
+    async with bench(kind) as line:
+        assert await line.read("a") == [100]
+        line.slave.fault = reset
+        with pytest.raises(ClosedError):
+            await line.read("a")
+        line.slave.fault = None
+        assert await line.read("a") == [100]
+
+
+@pytest.mark.parametrize("kind", NETWORK)
+async def test_a_connection_that_died_unseen_is_left_for_a_new_one(kind: str) -> None:
+    """The device was restarted: it knows nothing of the old connection, and of its end we hear nothing."""
+    async with bench(kind) as line:
+        assert await line.read("a") == [100]
+        line.slave.fault = lambda request, right: [(0.0, right)] if line.slave.connections > 1 else []
+        # behind a converter one silence may be one unit's
+        for _ in range(2 if kind == "rtu over tcp" else 1):
+            with pytest.raises(NoAnswerError):
+                await line.read("a")
+        assert await line.read("a") == [100]
 
 
 async def test_one_malformed_block_leaves_the_others_readable(line: Bench) -> None:
