@@ -125,9 +125,9 @@ class Cycle:
         """
         self.holds.begin(Hold(point, value, until_monotonic, who, why), self.clock.now())
 
-    def release(self, point: str) -> None:
+    def release(self, point: str, who: str = "") -> None:
         """Back to automatic from the next step on; a point that is not held is no error."""
-        self.holds.end(point, self.clock.now())
+        self.holds.end(point, self.clock.now(), by=who)
 
     def _next(self, deadline: float, period: float) -> float:
         """The next deadline in the future; those already past are missed."""

@@ -59,17 +59,20 @@ class Holds:
             raise ValueError(f"{hold.point}: {hold.value:g} is not within {known.low:g} to {high:g}")
         if hold.until <= now.monotonic:
             raise ValueError(f"{hold.point}: the hold has ended before it begins")
-        self.end(hold.point, now, "replaced")
+        self.end(hold.point, now, "replaced", hold.who)
         self._held[hold.point] = hold
         until = now.wall + hold.until - now.monotonic
         body: dict[str, Plain] = {"value": hold.value, "who": hold.who, "why": hold.why, "until": until}
         self._events.append(Event("manual.started", hold.point, now.wall, now.wall, body))
 
-    def end(self, point: str, now: Instant, cause: str = "released") -> None:
-        """Give an output back; one that is not held is no error. `cause`: released, expired or replaced."""
+    def end(self, point: str, now: Instant, cause: str = "released", by: str = "") -> None:
+        """Give an output back; one that is not held is no error. `cause`: released, expired or replaced.
+
+        `by` is who ended it, where that was another than the one who holds.
+        """
         hold = self._held.pop(point, None)
         if hold is not None:
-            body = {"who": hold.who, "cause": cause}
+            body = {"who": hold.who, "cause": cause, "by": by or hold.who}
             self._events.append(Event("manual.ended", point, now.wall, now.wall, body))
 
     def drain_events(self) -> list[Event]:

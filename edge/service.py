@@ -272,7 +272,7 @@ class _Service:
             lambda: self._clock.now().wall,
             self._tell,
             lambda wanted: cycle.hold(*_monotonic(wanted, self._clock)),
-            lambda point, _who: cycle.release(point),
+            cycle.release,
         )
 
     async def _tell(self, event: Event) -> None:

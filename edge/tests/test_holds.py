@@ -98,6 +98,14 @@ def test_after_the_interlock_the_hand_rules_again_until_it_expires(station: Mann
     assert [event.body["cause"] for event in station.happened("manual.ended", VALVE)] == ["expired"]
 
 
+def test_who_takes_the_hand_off_is_recorded_with_whose_hand_it_was(station: Manned) -> None:
+    station.hold(20.0)
+    station.holds.end(VALVE, instant(station.seconds), by="Wang")
+    station.run(1)
+    (ended,) = station.happened("manual.ended", VALVE)
+    assert ended.body == {"who": "Li", "cause": "released", "by": "Wang"}
+
+
 @pytest.mark.parametrize("error_k", [-15.0, -3.0, 3.0, 15.0])
 @pytest.mark.parametrize("held", [5.0, 90.0])
 def test_control_takes_over_from_the_hand_without_a_jump(

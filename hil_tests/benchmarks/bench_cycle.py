@@ -108,7 +108,7 @@ async def _turn(clock: Clock) -> float:
     """Microseconds a step, over one turn from a fresh start."""
     loaded = load(config_dir() / "sites" / "demo.toml", date(2026, 1, 15))
     site = loaded.site
-    limits = age_limits(site, 1.0)
+    limits = age_limits(loaded.devices, site, 1.0)
     inbox = Inbox(limits, _instant(0))
     readings = _readings(limits)
     cycle = Cycle(
