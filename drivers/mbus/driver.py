@@ -31,6 +31,7 @@ from drivers.mbus.profile import MBusOptions, MBusProfile, MBusRegister
 from drivers.mbus.readings import Heard, has_all, reading
 from drivers.mbus.search import Found, Outcome
 from drivers.mbus.telegram import ApplicationError, Telegram, identity_of, read_telegram
+from drivers.mbus.timing import IDLE_BITS
 from drivers.reading import Reading, Reason
 from drivers.settings import DeviceSetting, MBusBus, SerialPort
 from drivers.traffic import Tap, Traffic, Verdict
@@ -38,7 +39,6 @@ from drivers.values import unit_factor
 
 _BITS = 11  # start, eight data, parity, stop
 _LONGEST_REQUEST = 17  # bytes: a selection
-_IDLE_BITS = 33  # EN 13757-2, 5.5: the line must have been idle that long before a frame
 _IDLE_TCP_S = 0.02  # behind a converter the line's own speed is not known
 _FIRST = REQ_UD2 | FCB  # after a start or a selection the frame count bit begins as 1 (EN 60870-5-2, 6.1)
 
@@ -81,7 +81,7 @@ class MBusDriver:
     def __init__(self, bus: MBusBus, now: Callable[[], float], tap: Tap) -> None:
         end = bus.endpoint
         bit_s = 1 / end.baud if isinstance(end, SerialPort) else 0.0
-        idle_s = _IDLE_BITS * bit_s or _IDLE_TCP_S
+        idle_s = IDLE_BITS * bit_s or _IDLE_TCP_S
         # the settings' time begins when the request has left, the dialogue's when it is handed over
         timeout_s = bus.timeout_s + _LONGEST_REQUEST * _BITS * bit_s
         self._link = Link(end)

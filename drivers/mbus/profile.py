@@ -61,6 +61,8 @@ class MBusOptions(Strict):
     """CI and data in hex, one to be sent before each request: "50" (reset), "51 01 FF 08 03" (a page)."""
     max_telegrams: Annotated[int, Field(ge=1, le=64)] = 8
     """Of one page; more are not asked for, whatever the meter announces."""
+    answer_bytes: Annotated[int, Field(ge=9, le=261 * 64)] = 160
+    """How long its answer is, all telegrams of a page together: for the time budget of the line."""
     doubtful_status: Annotated[int, Field(ge=0, le=255)] = 0x1B
     """Bits of the status that make values UNCERTAIN: 03 application, 08 permanent, 10 temporary error."""
 

@@ -2,24 +2,32 @@
 
 from collections.abc import Sequence
 
-from drivers.mbus.profile import MBusProfile
+from drivers.mbus.address import Secondary, parse
+from drivers.mbus.profile import MBusOptions, MBusProfile
 from drivers.settings import DeviceSetting, MBusBus, SerialPort
 from drivers.timing import Exchange
 
+IDLE_BITS = 33  # between an answer and the next request (EN 13757-2, 5.7)
+
 _SHORT, _ACK, _SELECT = 5, 1, 17  # bytes (EN 13757-2, 5.2; EN 13757-3, 12.3)
-_TELEGRAM = 150  # what heat meters usually answer; 261 at most
-_IDLE_BITS = 33  # between an answer and the next request (EN 13757-2, 5.7)
+_AROUND = (
+    8  # bytes of a SND_UD around what a page has behind CI: two starts, two lengths, C, A, checksum, stop
+)
 
 
 def exchanges(bus: MBusBus, setting: DeviceSetting) -> Sequence[Exchange]:
-    """Reset or selection with its acknowledgement, then one telegram, which serves all points."""
+    """Beginning, every page with its answer, and the end: what one reading is, whatever the points."""
     options = setting.expect(MBusProfile).mbus
     assert isinstance(bus.endpoint, SerialPort)
-    idle_s = _IDLE_BITS / bus.endpoint.baud
-    turnaround_s = options.turnaround_s
-    found = [Exchange(_SHORT, _TELEGRAM, turnaround_s, idle_s)]
-    if options.reset:
-        found.insert(0, Exchange(_SHORT, _ACK, turnaround_s, idle_s))
-    if setting.address is not None and len(setting.address) >= 8:
-        found.insert(0, Exchange(_SELECT, _ACK, turnaround_s, idle_s))
-    return found
+    idle_s = IDLE_BITS / bus.endpoint.baud
+    lengths = _lengths(options, setting.address is not None and isinstance(parse(setting.address), Secondary))
+    return [Exchange(sent, received, options.turnaround_s, idle_s) for sent, received in lengths]
+
+
+def _lengths(options: MBusOptions, secondary: bool) -> Sequence[tuple[int, int]]:
+    """Bytes sent and received, in the order of the driver."""
+    acknowledged = (_SHORT, _ACK)
+    begin = [(_SELECT, _ACK)] if secondary else [acknowledged] * options.reset
+    pages = [(_AROUND + len(bytes.fromhex(page)), _ACK) for page in options.pages]
+    asked = [(_SHORT, options.answer_bytes)] * max(1, len(pages))
+    return [*begin, *pages, *asked, *([acknowledged] * secondary)]
