@@ -242,6 +242,9 @@ class _Tty:
         self._serial = serial.Serial(
             port.port, port.baud, parity=port.parity, stopbits=port.stop_bits, timeout=0, exclusive=True
         )
+        with contextlib.suppress(ValueError):  # a pseudo-terminal has no such thing
+            # USB adapters keep an answer for up to 16 ms in the hope of more (FTDI AN232B-04)
+            self._serial.set_low_latency_mode(True)
         self._descriptor: int = self._serial.fileno()
         asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
 
