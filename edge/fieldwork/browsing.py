@@ -33,11 +33,16 @@ async def browse(access: Access, asked: Asked, _who: str) -> Stream:
             if told >= _MOST:
                 yield note("more_nodes", count=_MOST)
                 return
-            if level + 1 < depth and found.kind != "Method":
+            if level + 1 < depth and found.kind != "Method" and (start or not _is_housekeeping(found)):
                 node, level = f"nsu={found.namespace};{found.identifier}", level + 1
                 break
         else:
             return
+
+
+def _is_housekeeping(node: Node) -> bool:
+    """The server's own affairs, the same everywhere (OPC 10000-5): shown where somebody names them."""
+    return node.namespace == "http://opcfoundation.org/UA/"
 
 
 async def _children(access: Access, bus: str, node: str | None) -> list[Node]:

@@ -153,7 +153,7 @@ def _by_heat(sane: Sequence[_Number], second: Words, kind: str, order: str) -> C
                     best, least = four, doubt
     if best is None:
         return None
-    luck = 0.05 * math.log10(tried)  # the more was tried, the less a coincidence proves
+    luck = 0.12 * math.log10(tried)  # the more was tried, the less a coincidence proves
     return Candidate(kind, order, math.exp(-least - luck), best, ("heat",))
 
 

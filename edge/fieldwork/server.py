@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_LINE = 16 * 1024
 MOST_SESSIONS = 4
+_PARTING_S = 1.0
 _PATIENCE_S = 10.0  # real seconds: for the request line, and for a client that does not read
 
 
@@ -34,6 +35,8 @@ class Server:
         self._path = path
         self._access = access
         self._sessions: set[asyncio.Task[None]] = set()
+        self._serving = 0
+        self._ended = False
 
     async def run(self) -> None:
         """Listen until cancelled, then end every session and take the socket away."""
@@ -70,6 +73,7 @@ class Server:
                 self._path.unlink()
 
     async def _end_sessions(self) -> None:
+        self._ended = True
         sessions = list(self._sessions)
         for session in sessions:
             session.cancel()
@@ -78,10 +82,15 @@ class Server:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = asyncio.current_task()
         assert session is not None
-        crowded = len(self._sessions) >= MOST_SESSIONS
         self._sessions.add(session)
         try:
-            await (_refuse(writer) if crowded else self._serve(reader, writer))
+            if self._ended:
+                return  # it was accepted while we ended
+            if self._serving < MOST_SESSIONS:
+                await self._serve(reader, writer)
+            else:
+                await _send(writer, FieldworkError("crowded", most=MOST_SESSIONS).message())
+            await _part(reader, writer)
         except (ConnectionError, TimeoutError):
             pass  # the client is gone, or does not read
         except asyncio.CancelledError:
@@ -93,11 +102,18 @@ class Server:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving += 1
         try:
-            request = await _request(reader)
+            await self._converse(await _request(reader), reader, writer)
         except FieldworkError as error:
             await _send(writer, error.message())
-            return
+        finally:
+            self._serving -= 1
+
+    async def _converse(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Work until it is done or the client has gone, whichever is first."""
         work = asyncio.create_task(self._work(request, writer))
         gone = asyncio.create_task(_gone(reader))
         try:
@@ -121,10 +137,6 @@ class Server:
         except Exception:
             log.exception("a technician's request failed")
             await _send(writer, FieldworkError("internal").message())
-
-
-async def _refuse(writer: asyncio.StreamWriter) -> None:
-    await _send(writer, FieldworkError("crowded", most=MOST_SESSIONS).message())
 
 
 async def _request(reader: asyncio.StreamReader) -> Request:
@@ -152,6 +164,14 @@ async def _gone(reader: asyncio.StreamReader) -> None:
     with contextlib.suppress(ConnectionError):
         while await reader.read(4096):
             continue
+
+
+async def _part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say that this was all, and take what is still coming: closed over unread bytes, the answer is lost."""
+    writer.write_eof()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PARTING_S):
+            await _gone(reader)
 
 
 async def _send(writer: asyncio.StreamWriter, message: Message) -> None:

@@ -122,7 +122,10 @@ class Printer:
             str(message["raw"]),
             duration(_float(message["age_s"])),
         ]
-        self._line((_row(_COLUMNS["value"], cells), _STYLES[good]))
+        row = _row(_COLUMNS["value"], cells)
+        if cell_len(row) > WIDTH:  # a long name or reason: the age goes first
+            row = _cut(_row(_COLUMNS["value"], [*cells[:-1], ""]), WIDTH)
+        self._line((row, _STYLES[good]))
 
     def _on_found(self, message: Message) -> None:
         self._found += 1
@@ -214,16 +217,18 @@ class Printer:
 
     def _node(self, message: Message) -> None:
         depth = int(_float(message["depth"]))
-        marks = ("*" if message["writable"] else "") + ("" if message["status"] in ("", "Good") else "!")
+        bad = message["status"] not in ("", "Good")
+        marks = ("*" if message["writable"] else "") + ("!" if bad else "")
         value = "" if message["value"] is None else str(message["value"])
-        if message["status"] not in ("", "Good"):
-            value = f"{value} {message['status']}".strip()
+        shown_ = " ".join(part for part in (value, str(message["unit"] or "")) if part)
+        if bad:
+            shown_ = f"{shown_} {message['status']}".strip()
         left = "  " * depth + str(message["name"]) + marks
-        kind = str(message["type"] or "")
-        self._line((_row(_COLUMNS["node"], [left, kind, f"{value} {message['unit'] or ''}".strip()]), ""))
-        self._line(("  " * depth + f"  {message['node']}", "dim"))
-        for line in _list(message["lines"]):
-            self._line(("  " * depth + f"  {line}", "cyan"))
+        row = _row(_COLUMNS["node"], [left, str(message["type"] or ""), shown_])
+        self._line((_cut(row, WIDTH), "yellow" if bad else ""))
+        lines = [str(message["node"])] if message["class"] != "Variable" else []
+        for line in [*lines, *map(str, _list(message["lines"]))]:
+            self._line((_cut("  " * depth + "  " + line, WIDTH * 2), "dim"))
 
     def _note(self, message: Message) -> None:
         values: Any = message["values"]
@@ -255,6 +260,11 @@ def _row(columns: tuple[int, ...], cells: list[str]) -> str:
         blank = " " * max(0, abs(width) - cell_len(cell))
         parts.append(blank + cell if width < 0 else cell + blank)
     return " ".join(parts).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    """The text, or as much as fits and an ellipsis."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -291,7 +301,7 @@ def duration(seconds: float) -> str:
 
 
 _COLUMNS: dict[str, tuple[int, ...]] = {
-    "value": (28, -11, 5, 14, 11, -7),
+    "value": (25, -11, 5, 14, 11, -7),
     "found": (6, 16, 26, 28),
     "frame": (12, -13, 1, 18, 20),
     "place": (-6, -6, -14, -14, -14, -14),

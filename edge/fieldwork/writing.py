@@ -75,7 +75,7 @@ def _name(target: Target) -> str:
 
 def _point(target: Target) -> Point:
     register = target.registers[0]
-    return Point(register, target.device.setting.id, register, places.unit(target, register))
+    return Point(target.point or register, target.device.setting.id, register, places.unit(target, register))
 
 
 def _single(access: Access, asked: Asked) -> Target:
