@@ -36,7 +36,18 @@ _log = logging.getLogger("drivers.opcua")
 
 
 class CarefulClient(Client):
-    """asyncua's client, except that it never sends a password in the clear."""
+    """asyncua's client, except that no password leaves in the clear and every refusal is an error."""
+
+    async def open_secure_channel(self, renew: bool = False) -> None:
+        """Open or renew; a refusal that asyncua cannot read is a ConnectionError.
+
+        node-opcua refuses an unknown certificate by a ServiceFault, which the library takes for half an
+        answer: it hangs up, and then finds with an assertion that it has no channel.
+        """
+        try:
+            await super().open_secure_channel(renew)
+        except AssertionError as error:
+            raise ConnectionError("the server refused the secure channel") from error
 
     async def activate_session(
         self,
@@ -84,12 +95,12 @@ async def connect(client: Client, bus: OpcUaBus, us: Identity | None, now: float
         if error.code not in DISTRUST:
             raise
         raise DeviceError(f"{error}: {_introduce(us)}", error.code) from error
-    except ClosedError as error:  # some servers answer whom they do not trust by hanging up
-        raise ClosedError(f"{error} while the secure channel was made: {_introduce(us)}") from error
+    except ClosedError as error:  # so some servers answer whom they do not trust
+        raise ClosedError(f"{error}: {_introduce(us)}") from error
 
 
 def _introduce(us: Identity) -> str:
-    return f"let the server trust this gateway's certificate {us.certificate} (SHA-256 {us.thumbprint})"
+    return f"on the server, trust this gateway's certificate {us.certificate} (SHA-256 {us.thumbprint})"
 
 
 async def _secure(client: Client, bus: OpcUaBus, us: Identity, now: datetime) -> None:

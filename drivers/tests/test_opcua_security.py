@@ -13,10 +13,12 @@ from typing import Any, get_args
 import pytest
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.client.ua_client import UaClient
 from asyncua.crypto.security_policies import SecurityPolicyNone
 from cryptography import x509
 
 from drivers import (
+    ClosedError,
     ConfigurationError,
     DeviceError,
     DeviceSetting,
@@ -177,6 +179,24 @@ async def test_a_server_that_does_not_trust_us_is_told_of_with_our_thumbprint(
     with pytest.raises(DriverError) as caught:
         await supply(plc.url, tmp_path)  # with a certificate of our own that is new to the server
     assert own(tmp_path).thumbprint in str(caught.value)
+
+
+async def test_a_refusal_that_the_library_cannot_read_is_told_with_our_thumbprint(
+    plc: Plc, pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What node-opcua's refusal of an unknown certificate becomes in asyncua."""
+    original = UaClient.open_secure_channel
+
+    async def refuse(client: UaClient, params: ua.OpenSecureChannelParameters) -> object:
+        if params.SecurityMode is ua.MessageSecurityMode.None_:  # the endpoints are still asked for
+            return await original(client, params)
+        raise AssertionError
+
+    trust(pki, PLC)
+    monkeypatch.setattr(UaClient, "open_secure_channel", refuse)
+    with pytest.raises(ClosedError, match="trust this gateway's certificate") as caught:
+        await supply(plc.url, pki)
+    assert own(pki).thumbprint in str(caught.value)
 
 
 @pytest.mark.parametrize(
