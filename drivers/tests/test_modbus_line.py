@@ -118,6 +118,25 @@ async def test_a_repeated_answer_puts_a_fence_before_the_next_request_of_its_sha
 
 
 @pytest.mark.parametrize("kind", SERIAL)
+async def test_a_refused_fence_is_followed_by_a_time_in_which_nothing_may_come(kind: str) -> None:
+    async with waiting(kind, 0.05) as line:
+        del line.slave.words[1, 3, 1]  # `a` alone can be read, the fence of two registers cannot
+        line.slave.fault = lambda request, right: [(0.0, right + right)]
+        assert await line.read("a") == [100]
+
+        late = rtu(1, b"\x03\x02\x12\x34")
+        line.slave.fault = lambda request, right: [(0.0, right), (0.02, late)]
+        with pytest.raises(RemoteProtocolError, match="out of turn"):
+            await line.read("a")
+        line.slave.fault = None
+        line.slave.requests.clear()
+        assert await line.read("a") == [100]
+        assert [pdu[-1] for _, pdu in line.slave.requests] == [3, 1], "another fence, then the request"
+        assert await line.read("a") == [100]
+        assert len(line.slave.requests) == 3
+
+
+@pytest.mark.parametrize("kind", SERIAL)
 async def test_a_late_refusal_taken_for_the_next_requests_makes_no_value_wrong(kind: str) -> None:
     """`level` and `pair` have one shape; a refusal says not whose it is."""
     async with waiting(kind, 0.1) as line:
