@@ -34,6 +34,7 @@ class Reason(StrEnum):
     STALE = "stale"  # was good, is too old
     DOUBTFUL = "doubtful"  # the device itself calls the value uncertain
     SUBSTITUTE = "substitute"  # made from another source
+    STUCK = "stuck"  # has not moved for longer than a living sensor stands still
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,3 +221,16 @@ def age_limits(devices: Iterable[Fitted], site: Site, speed: float) -> dict[str,
         for device in devices
         for each in device.inputs
     }
+
+
+STUCK_READINGS = 5  # so many equal readings at least: fewer show nothing, however long their period
+
+
+def stuck_limits(devices: Iterable[Fitted]) -> dict[str, float]:
+    """How long (s of the service's clock) the value of an input may stay the same, where the site says so."""
+    return {
+        each.point.name: max(stuck_s, STUCK_READINGS * each.period_s)
+        for device in devices
+        for each in device.inputs
+        if (stuck_s := device.setting.mapping[each.point.name].stuck_s) is not None
+    }

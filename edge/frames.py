@@ -34,6 +34,7 @@ REASONS = (
     Reason.STALE,
     Reason.DOUBTFUL,
     Reason.SUBSTITUTE,
+    Reason.STUCK,
 )
 _PLACE = {reason: place for place, reason in enumerate(REASONS)}
 _GOOD = int(Quality.GOOD) << 4

@@ -1,7 +1,8 @@
 """The Inbox takes readings at any time; `freeze` makes of it the ProcessImage that one cycle decides on.
 
 Freezing judges quality once for everybody: a reading outside its quantity's range is BAD, one older than
-`limit_s` of its point is BAD as stale. No I/O, no clock: the moment is an argument.
+`limit_s` of its point is BAD as stale, and one that has not moved for `stuck_s` is BAD as stuck, where the
+site says how long a living sensor stands still. No I/O, no clock: the moment is an argument.
 """
 
 from collections.abc import Mapping
@@ -49,10 +50,46 @@ class _Slot:
     high: float
 
 
-class Inbox:
-    """The latest reading of each expected point. `limits` gives the age in s at which it is stale."""
+@dataclass(slots=True)
+class _Watch:
+    """Whether a value moves. Times are monotonic s.
 
-    def __init__(self, limits: Mapping[str, float], now: Instant) -> None:
+    Only time in which the point was read counts: what was not read for longer than `gap_s` may have moved.
+    """
+
+    stuck_s: float
+    gap_s: float
+    value: float | None = None
+    moved: float = 0.0  # when it was first read, put off by every silence since
+    read: float = 0.0
+
+    def look(self, value: float, monotonic: float) -> None:
+        """A value was read."""
+        if value != self.value:
+            self.value, self.moved = value, monotonic
+        elif monotonic - self.read > self.gap_s:
+            self.moved += monotonic - self.read
+        self.read = monotonic
+
+    @property
+    def stuck(self) -> bool:
+        """True while the newest value is the same as `stuck_s` before it."""
+        return self.read - self.moved >= self.stuck_s
+
+
+class Inbox:
+    """The latest reading of each expected point. `limits` gives the age in s at which it is stale.
+
+    `stuck` gives, for points whose value ought to move, how many s it may stay the same.
+    """
+
+    def __init__(
+        self, limits: Mapping[str, float], now: Instant, stuck: Mapping[str, float] | None = None
+    ) -> None:
+        self._watches = {
+            point: _Watch(stuck_s, limits[point], moved=now.monotonic)
+            for point, stuck_s in (stuck or {}).items()
+        }
         self._slots: dict[str, _Slot] = {}
         for point, limit_s in limits.items():
             known = quantity(point)
@@ -66,10 +103,24 @@ class Inbox:
             slot = self._slots[point]
             slot.reading = reading
             slot.received = monotonic
+        if self._watches:
+            self._look(readings, monotonic)
+
+    def _look(self, readings: Mapping[str, Reading], monotonic: float) -> None:
+        """Apart from `put`, so that only points that are watched cost anything."""
+        for point in self._watches.keys() & readings.keys():
+            value = readings[point].value
+            if value is not None:
+                self._watches[point].look(value, monotonic)
 
     def freeze(self, now: Instant) -> ProcessImage:
-        """The image of this moment, aged and range-checked."""
-        return ProcessImage(now, {point: _judge(slot, now) for point, slot in self._slots.items()})
+        """The image of this moment: aged, range-checked, and without what is stuck."""
+        readings = {point: _judge(slot, now) for point, slot in self._slots.items()}
+        for point, watch in self._watches.items():
+            reading = readings[point]
+            if reading.value is not None and watch.stuck:
+                readings[point] = Reading.bad(Reason.STUCK, reading.unit, reading.timestamp)
+        return ProcessImage(now, readings)
 
 
 def _judge(slot: _Slot, now: Instant) -> Reading:

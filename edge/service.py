@@ -20,7 +20,7 @@ import msgpack
 from drivers import Bus, DeviceSetting, Driver, Tap, open_driver
 from edge import compliance, status
 from edge.acquisition import BusWorker, Listeners
-from edge.assembly import age_limits, bus_setting, device_setting, polled
+from edge.assembly import age_limits, bus_setting, device_setting, polled, stuck_limits
 from edge.check import Loaded, load
 from edge.clock import Clock, SystemClock
 from edge.control.state import ControlState, from_plain, initial
@@ -228,7 +228,8 @@ class _Service:
 
     def _workers(self, opener: OpenDriver) -> list[BusWorker]:
         site, clock = self._loaded.site, self._clock
-        self._inbox = Inbox(age_limits(self._loaded.devices, site, clock.speed), clock.now())
+        devices = self._loaded.devices
+        self._inbox = Inbox(age_limits(devices, site, clock.speed), clock.now(), stuck_limits(devices))
         return [self._worker(bus, number / len(site.buses), opener) for number, bus in enumerate(site.buses)]
 
     def _worker(self, bus: SiteBus, place: float, opener: OpenDriver) -> BusWorker:

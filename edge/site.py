@@ -307,10 +307,15 @@ Period = Annotated[float, Field(ge=0.5, le=86400)]
 
 
 class MappedPoint(Model):
-    """Where a point lives in its device, and how often it is read if not as often as its device (s)."""
+    """Where a point lives in its device, and how often it is read if not as often as its device (s).
+
+    `stuck_s`: the last digit of a living sensor moves; a value that stays the same for so long is no longer
+    believed. For measured values only: a switch, a total or a valve at its stop may well rest.
+    """
 
     register_: Annotated[Register, Field(alias="register")]
     period_s: Period | None = None
+    stuck_s: Annotated[float, Field(ge=60, le=604_800)] | None = None
 
 
 def _as_table(given: object) -> object:

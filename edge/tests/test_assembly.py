@@ -7,7 +7,7 @@ import pytest
 
 from drivers.profile import parse_profile
 from drivers.tests.profiles import make_profile
-from edge.assembly import Fitted, age_limits, fit, polled
+from edge.assembly import Fitted, age_limits, fit, polled, stuck_limits
 from edge.check import load
 from edge.resources import config_dir
 from edge.site import Device
@@ -112,3 +112,19 @@ def test_the_first_reads_of_a_bus_are_spread_over_half_a_period() -> None:
     assert due == sorted(set(due))
     assert due[0] == 100.0
     assert due[-1] < 110.0  # nobody waits a minute for its first value
+
+
+def test_only_points_with_stuck_s_are_watched_and_none_by_fewer_than_five_readings() -> None:
+    fitted = device(
+        {
+            "low.heat_energy": {"register": "energy", "stuck_s": 600},  # renewed every 300 s
+            "low.primary_flow": {"register": "flow", "stuck_s": 600},
+            "low.valve_position": "position",
+        }
+    )
+    assert stuck_limits([fitted]) == {"low.heat_energy": 1500.0, "low.primary_flow": 600.0}
+
+
+def test_less_than_a_minute_of_rest_accuses_no_sensor() -> None:
+    with pytest.raises(ValueError, match="stuck_s"):
+        device({"low.primary_flow": {"register": "flow", "stuck_s": 59}})
