@@ -95,7 +95,14 @@ class MeterLine:
         self.meters = list(meters)
         self.fault: Fault | None = None
         self.requests: list[bytes] = []
+        self.writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def hang_up(self) -> None:
+        """Close every connection, as a converter does that was restarted."""
+        for writer in self.writers:
+            writer.close()
+        self.writers.clear()
 
     def hear(self, request: bytes, frame: Frame) -> Pieces:
         """What is heard on the line after `request`."""
@@ -184,10 +191,9 @@ def bytewise(request: bytes, right: bytes) -> Pieces:
 @asynccontextmanager
 async def serve_tcp(line: MeterLine) -> AsyncIterator[int]:
     """A TCP level converter on a free port, which is given."""
-    writers: set[asyncio.StreamWriter] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.add(writer)
+        line.writers.add(writer)
         receiver = Receiver()
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             while data := await reader.read(512):
@@ -200,8 +206,7 @@ async def serve_tcp(line: MeterLine) -> AsyncIterator[int]:
     finally:
         await line.stop()
         server.close()
-        for writer in writers:
-            writer.close()
+        line.hang_up()
         await server.wait_closed()
         await asyncio.sleep(0.01)
 

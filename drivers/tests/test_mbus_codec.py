@@ -144,6 +144,22 @@ def test_a_record_of_an_integer_comes_back_exactly(
     assert Fraction(record.value) == number * Fraction(10) ** code[1].exponent
 
 
+@given(st.lists(st.tuples(PLACE, VIBS, st.integers(-(2**31) + 1, 2**31 - 1)), max_size=12), bytes_, bytes_)
+def test_a_whole_telegram_comes_back(
+    sent: list[tuple[dict[str, Any], tuple[bytes, vif.Measure], int]], access: int, status: int
+) -> None:
+    body = b"".join(int_record(code, number_, **place) for place, (code, _), number_ in sent)
+    if len(body) > 240:
+        return
+    found = decode(telegram(7, WHO, b"\x2f" + body + b"\x0f\xff", access, status))
+    assert (found.address, str(found.identity)) == (7, "12345678.KAM.35.04")
+    assert (found.access, found.status, found.maker_data, found.more) == (access, status, b"\xff", False)
+    assert [r.quantity for r in found.records] == [measure.quantity for _, (_, measure), _ in sent]
+    assert [r.storage for r in found.records] == [place["storage"] for place, _, _ in sent]
+    values = [Fraction(r.value) for r in found.records if isinstance(r.value, Decimal)]
+    assert values == [number_ * Fraction(10) ** measure.exponent for _, (_, measure), number_ in sent]
+
+
 @given(VIBS, st.sampled_from(sorted(BCD_FIELDS)), st.data())
 def test_decimal_digits_with_their_sign_come_back_exactly(
     code: tuple[bytes, vif.Measure], size: int, data: st.DataObject

@@ -1,10 +1,12 @@
 """Published telegrams of real meters decode to the values that were published with them.
 
 `data/mbus/libmbus.json` has what libmbus prints, in base units with six decimals; `data/mbus/field.json` has
-values of other publishers in the meter's unit. Where we say otherwise, the file says why.
+values of other publishers in the meter's unit. Where we say otherwise, the file says why. `refused.json` are
+the collection's faulty telegrams, and those that are no meter's answer.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from drivers import Reading, load_profile
+from drivers import ProtocolError, Reading, load_profile
 from drivers.mbus.profile import MBusProfile
 from drivers.mbus.readings import Heard, reading
 from drivers.mbus.records import Function, Record
@@ -22,6 +24,7 @@ DATA = Path(__file__).parent / "data" / "mbus"
 CONFIG = Path(__file__).parents[2] / "config" / "profiles"
 LIBMBUS: list[dict[str, Any]] = json.loads((DATA / "libmbus.json").read_text(encoding="utf-8"))
 FIELD: list[dict[str, Any]] = json.loads((DATA / "field.json").read_text(encoding="utf-8"))
+REFUSED: list[dict[str, str]] = json.loads((DATA / "refused.json").read_text(encoding="utf-8"))
 ALL = LIBMBUS + FIELD
 HEAT = [entry for entry in ALL if entry["heat"]]
 
@@ -35,7 +38,7 @@ NOT_RECORDS = ("Manufacturer specific", "More records follow")
 BASE = {"kWh": 10**3, "MWh": 10**6, "MJ": 10**6, "GJ": 10**9, "min": 60, "h": 3600, "d": 86400}
 
 
-def of(entries: list[dict[str, Any]]) -> pytest.MarkDecorator:
+def of(entries: Sequence[dict[str, Any]] | Sequence[dict[str, str]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("entry", entries, ids=[entry["name"] for entry in entries])
 
 
@@ -124,6 +127,14 @@ def _holds(
     if isinstance(shown, Decimal):
         return found[0].symbol == symbol and shown == Decimal(value)
     return isinstance(shown, date) and shown.isoformat() == value
+
+
+@of(REFUSED)
+def test_a_telegram_that_libmbus_has_as_faulty_or_no_answer_is_refused_and_says_why(
+    entry: dict[str, str],
+) -> None:
+    with pytest.raises(ProtocolError, match=entry["why"]):
+        decode(bytes.fromhex(entry["hex"]))
 
 
 def test_every_heat_meter_of_the_collection_calls_itself_one() -> None:
