@@ -194,17 +194,29 @@ async def _mbus(access: Access, view: BusView, asked: Asked) -> Stream:
 
 
 async def _find(access: Access, view: BusView, address: str) -> tuple[Found, str]:
-    """One exchange: what came of an address, and who it was."""
+    """What came of an address, and who it was.
 
+    Answers of two meters can lie upon each other so that a third number comes of it, checksum and all: what a
+    mask found must answer to its full number.
+    """
+    found = await _try(access, view, address)
+    if found.outcome is Outcome.ONE and _WILDCARD in address:
+        again = await _try(access, view, found.address)
+        if again != found:
+            found = Found(Outcome.COLLISION)
+    return found, found.address
+
+
+async def _try(access: Access, view: BusView, address: str) -> Found:
     async def job(driver: Driver) -> Found:
         if not isinstance(driver, Searchable):
             raise FieldworkError("cannot_scan", bus=view.id)
         return await driver.find(address)
 
-    found = await access.run(view.id, job)
-    return found, found.address
+    return await access.run(view.id, job)
 
 
+_WILDCARD = "F"
 _CJT188_WAYS = (("901F", 0x20), ("1F90", 0x20), ("901F", 0xAA), ("1F90", 0xAA))
 _ANY_NUMBER = 14 * "A"
 

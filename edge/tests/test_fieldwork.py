@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from drivers import ModbusRtuBus, parse_profile
+from drivers import Cjt188Bus, MBusBus, ModbusRtuBus, TcpHost, parse_profile
+from drivers.tests import cjt188_meters, mbus_meters
+from drivers.tests.mbus_meters import Meter, MeterLine
 from drivers.tests.slaves import Slave, serve_rtu, serve_tcp
 from edge.assembly import fit
 from edge.clock import SystemClock
@@ -95,7 +97,8 @@ async def test_an_unknown_meter_is_probed_around_refusals_and_a_profile_is_draft
 
 async def test_a_probe_where_everything_is_refused_says_so() -> None:
     async with serve_tcp(Slave()) as port:
-        messages = await directly(tcp_line(port), verb="probe", bus=LINE, unit=3, first=0, last=20, wait_s=0)
+        line = tcp_line(port)
+        messages = await directly(line, verb="probe", bus=LINE, unit=3, first=0, last=20, wait_s=0)
     assert error(messages) == "no_registers"
 
 
@@ -250,3 +253,41 @@ def test_profiles_beside_the_site_are_among_those_compared(tmp_path: Path) -> No
     found = profiles(tmp_path, "modbus")
     assert {"own_meter", "kamstrup_multical_603"} <= set(found)
     assert "broken" not in found
+
+
+async def test_meters_on_m_bus_are_found_by_primary_address_and_two_with_one_address_are_told() -> None:
+    names = ((3, "12345678.KAM.35.04"), (5, "11111111.LUG.07.04"), (5, "22222222.LUG.07.04"))
+    line = MeterLine(*(Meter(*name) for name in names))
+    async with mbus_meters.serve_tcp(line) as port:
+        view = BusView(LINE, MBusBus(TcpHost("127.0.0.1", port), timeout_s=0.05))
+        messages = await directly(view, verb="scan", bus=LINE, first=1, last=6)
+    found = {each["place"]: (each["answer"], each["profile"]) for each in kinds(messages, "found")}
+    assert found == {"3": ("meter", "12345678.KAM.35.04"), "5": ("garbled", None)}
+
+
+async def test_meters_on_m_bus_that_share_an_address_are_found_by_their_numbers() -> None:
+    line = MeterLine(Meter(0, "12345678.KAM.35.04"), Meter(0, "12395678.KAM.35.04"))
+    async with mbus_meters.serve_tcp(line) as port:
+        view = BusView(LINE, MBusBus(TcpHost("127.0.0.1", port), timeout_s=0.02))
+        messages = await directly(view, verb="scan", bus=LINE, secondary=True)
+    numbers = [each["place"] for each in kinds(messages, "found")]
+    assert numbers == ["12345678.KAM.35.04", "12395678.KAM.35.04"]
+
+
+async def test_the_only_meter_on_a_cjt188_line_tells_its_number() -> None:
+    meter_ = cjt188_meters.Meter(bytes.fromhex("78563412001111"))
+    async with cjt188_meters.serve_tcp(cjt188_meters.MeterLine(meter_)) as port:
+        view = BusView(LINE, Cjt188Bus(TcpHost("127.0.0.1", port), timeout_s=0.1))
+        messages = await directly(view, verb="scan", bus=LINE)
+    (found,) = kinds(messages, "found")
+    assert found["place"] == "11110012345678"
+
+
+async def test_answers_on_top_of_each_other_on_a_cjt188_line_are_told_not_guessed() -> None:
+    line = cjt188_meters.MeterLine(cjt188_meters.Meter(bytes.fromhex("78563412001111")))
+    line.fault = lambda request, right: [(0.0, right[:20] + bytes(4) + right[24:])]
+    async with cjt188_meters.serve_tcp(line) as port:
+        view = BusView(LINE, Cjt188Bus(TcpHost("127.0.0.1", port), timeout_s=0.1))
+        messages = await directly(view, verb="scan", bus=LINE)
+    assert kinds(messages, "found") == []
+    assert [each["code"] for each in kinds(messages, "note")] == ["several_meters"]
