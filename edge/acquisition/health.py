@@ -46,6 +46,11 @@ class Health:
         self.lost = True
         return True
 
+    def doubt(self, took_s: float) -> None:
+        """It answered, but not all of it, which cost the line as much as silence: on trial again."""
+        self.good = 0
+        self.took_s = took_s
+
     def answered(self) -> bool:
         """A read succeeded; True when a lost device is back by it."""
         returned, self.lost = self.lost, False

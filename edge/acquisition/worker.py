@@ -138,6 +138,9 @@ class BusWorker:
             self._read_failed(device, error, begun)
         else:
             self._read_succeeded(turn, readings)
+            took_s = self.clock.now().monotonic - begun
+            if took_s >= self._schedule.timeout_s and _left_out(readings):
+                device.health.doubt(took_s)
 
     def _read_failed(self, device: PolledDevice, error: DriverError, begun: float) -> None:
         now = self.clock.now()
@@ -186,6 +189,11 @@ class BusWorker:
         wall = self.clock.now().wall
         log.log(_LEVELS.get(kind, logging.WARNING), kind, extra={"subject": subject, **_flat(body)})
         self.events.append(Event(kind, subject, wall, wall, body))
+
+
+def _left_out(readings: Mapping[str, Reading]) -> bool:
+    """True when the device answered, but not for all that was asked."""
+    return any(reading.reason is Reason.NO_ANSWER for reading in readings.values())
 
 
 _LEVELS = {"device.returned": logging.INFO, "output.accepted": logging.INFO}

@@ -73,6 +73,7 @@ class Field:
         self.asked: list[str] = []  # device of every read, in order
         self.written: list[tuple[str, float]] = []
         self.on_write: Callable[[Point], None] = lambda _point: None  # called while a write is under way
+        self.partly: set[str] = set()  # ids of devices that leave the last of several points unanswered
         self.refusing: set[str] = set()  # ids of devices that answer and refuse every write
         self.cost_s = 0.0  # of an exchange, and of one that is not answered
         self.silence_s = 0.0
@@ -117,7 +118,11 @@ class FieldDriver:
         await self._answer(device)
         if self._field.deaf and not self._overheard:
             await self._overhear()
-        return {point.name: self._reading(point) for point in points}
+        found = {point.name: self._reading(point) for point in points}
+        if device in self._field.partly and len(points) > 1:
+            await _pass(self._field.silence_s)
+            found[points[-1].name] = Reading.bad(Reason.NO_ANSWER, points[-1].unit, self._now())
+        return found
 
     async def _overhear(self) -> None:
         try:

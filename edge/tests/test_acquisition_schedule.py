@@ -99,6 +99,27 @@ def test_a_faulty_device_raises_its_neighbours_p99_interval_by_a_fifth_at_most(s
     in_simulated_time(story())
 
 
+def test_a_device_that_now_and_then_leaves_half_of_it_unanswered_costs_its_neighbours_as_little() -> None:
+    async def story() -> None:
+        line = lines(1.0)
+        dice = random.Random(7)  # noqa: S311 (a simulation)
+
+        async def flap() -> None:
+            while True:
+                (line.field.partly.add if dice.random() < 0.3 else line.field.partly.discard)("d3")
+                await asyncio.sleep(0.25)
+
+        task = asyncio.create_task(flap())
+        await line.run(600.0)
+        task.cancel()
+        assert not line.device("d3").lost
+        for name in set(EIGHT) - {"d3"}:
+            assert p99(line.intervals(f"{name}.a")) <= 1.2  # type: ignore[operator]
+        assert p99(line.intervals("d3.a")) <= 2.0  # type: ignore[operator]
+
+    in_simulated_time(story())
+
+
 @pytest.mark.parametrize("outage_s", [3.0, 20.0, 300.0])
 @pytest.mark.parametrize("period_s", [1.0, 10.0])
 def test_a_device_that_returns_is_seen_within_one_probe_pause_or_two_periods(
