@@ -65,7 +65,8 @@ class Printer:
         return answer.strip().lower() in {"y", "yes", "是"}
 
     def _say(self, text: str, style: str = "dim") -> None:
-        self._err.print(Text(text, style=style))
+        for line in _wrapped(text, WIDTH):
+            self._err.print(Text(line, style=style))
 
     def _line(self, *parts: tuple[str, str]) -> None:
         self._out.print(Text.assemble(*parts), crop=False)
