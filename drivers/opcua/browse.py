@@ -19,7 +19,7 @@ from drivers.errors import ConfigurationError, DeviceError
 from drivers.node import Node
 from drivers.opcua.faults import status_name, translated
 from drivers.opcua.identifier import identifier_text
-from drivers.opcua.session import Session, make_node
+from drivers.opcua.session import BLOCK, Session, blocks, make_node
 
 _CLASSES = ua.NodeClass.Object | ua.NodeClass.Variable | ua.NodeClass.Method
 _HIDDEN = frozenset({ObjectIds.HasProperty, ObjectIds.HasSubtype})
@@ -54,13 +54,19 @@ async def browse(session: Session, start: str | None, depth: int, limit: int) ->
 
 def parse_node(text: str, namespaces: Sequence[str]) -> ua.NodeId:
     """A node id from `ns=3;s=...`, `nsu=<uri>;s=...` or `i=85`; ConfigurationError when it is none."""
-    head, separator, rest = text.partition(";")
     try:
-        if separator and head.startswith("nsu="):
-            return make_node(rest, namespaces.index(head[4:]))
-        if separator and head.startswith("ns="):
-            return make_node(rest, int(head[3:]))
-        return make_node(text, 0)
+        if text.startswith("nsu="):  # a URI may contain semicolons, too
+            uri = max((u for u in namespaces if text.startswith(f"nsu={u};")), key=len, default=None)
+            if uri is None:
+                raise ValueError("it has no such namespace")
+            return make_node(text[len(f"nsu={uri};") :], namespaces.index(uri))
+        head, _, rest = text.partition(";")
+        if not head.startswith("ns="):
+            return make_node(text, 0)
+        index = int(head[3:])
+        if not 0 <= index < len(namespaces):
+            raise ValueError(f"the namespaces go from 0 to {len(namespaces) - 1}")
+        return make_node(rest, index)
     except ValueError as error:
         raise ConfigurationError(
             f"{text}: no node of this server ({error}): write ns=3;s=Name, nsu=<namespace>;s=Name or i=85"
@@ -195,27 +201,31 @@ def _unix(stamp: datetime) -> float:
 
 async def _units(session: Session, variables: Sequence[ua.NodeId]) -> list[str | None]:
     """The text of EngineeringUnits of each variable; None where there is none or the server cannot tell."""
-    units: list[str | None] = [None] * len(variables)
-    if not variables:
-        return units
+    results: list[ua.BrowsePathResult] = []
     try:
         with translated(session.url):
-            results = await session.services.translate_browsepaths_to_nodeids(
-                [_unit_path(v) for v in variables]
-            )
+            for block in blocks(variables, BLOCK):
+                paths = [_unit_path(variable) for variable in block]
+                results += await session.services.translate_browsepaths_to_nodeids(paths)
     except (
         DeviceError
     ):  # the service is optional (OPC 10000-4, 5.9.4): nodes without units are better than none
-        return units
-    places = [i for i, r in enumerate(results) if r.StatusCode.value == StatusCodes.Good and r.Targets]
-    nodes = [_local(session, results[i].Targets[0].TargetId) for i in places]
-    wanted = [(i, node) for i, node in zip(places, nodes, strict=True) if node is not None]
-    values = await session.attributes([(node, AttributeIds.Value) for _, node in wanted])
-    for (i, _), value in zip(wanted, values, strict=True):
-        unit = value.Value.Value if value.Value is not None else None
-        if isinstance(unit, ua.EUInformation):
-            units[i] = unit.DisplayName.Text
-    return units
+        return [None] * len(variables)
+    nodes = [_target(session, result) for result in results]
+    values = await session.attributes([(node, AttributeIds.Value) for node in nodes if node is not None])
+    texts = iter([_unit_text(value) for value in values])
+    return [None if node is None else next(texts) for node in nodes]
+
+
+def _target(session: Session, result: ua.BrowsePathResult) -> ua.NodeId | None:
+    good = result.StatusCode.value == StatusCodes.Good and result.Targets
+    return _local(session, result.Targets[0].TargetId) if good else None
+
+
+def _unit_text(value: ua.DataValue) -> str | None:
+    unit = value.Value.Value if value.Value is not None else None
+    text: str | None = unit.DisplayName.Text if isinstance(unit, ua.EUInformation) else None
+    return text
 
 
 def _unit_path(variable: ua.NodeId) -> ua.BrowsePath:

@@ -40,7 +40,7 @@ Key = tuple[str, str]
 _KEEP_ALIVE_COUNT = 3  # an empty message after this many publishing intervals without a change
 _LIFETIME_COUNT = 60  # the server drops a subscription that was not asked for this many intervals
 _RETRY_S = 30.0  # a variable the server refused to watch is asked for again after this time
-_BLOCK = 100  # variables in one request, where the server sets no narrower limit
+BLOCK = 100  # variables in one request, where the server sets no narrower limit
 _CLOCKS_APART_S = 60.0  # a server's clock further off than this is told of
 
 # A server that answers so has no room or no use for what we asked; its values can still be read.
@@ -98,7 +98,7 @@ class Session:
         self._bus = bus
         self._client = client
         self._transport: asyncio.Transport | None = None
-        self._blocks = (_BLOCK, _BLOCK)  # in one request: variables to read, variables to watch
+        self._blocks = (BLOCK, BLOCK)  # in one request: variables to read, variables to watch
         self._subscription: int | None = None
         self._silence_s = 0.0
         self._handles = count(1)  # never given twice: an older item may still report under its own
@@ -179,7 +179,7 @@ class Session:
         if not isinstance(namespaces, list):
             raise RemoteProtocolError(f"{self.url}: the server does not tell its namespaces")
         self.namespaces = [str(uri) for uri in namespaces]
-        reading, watching = (min(n, _BLOCK) if isinstance(n, int) and n > 0 else _BLOCK for n in limits)
+        reading, watching = (min(n, BLOCK) if isinstance(n, int) and n > 0 else BLOCK for n in limits)
         self._blocks = (reading, watching)
         if isinstance(clock, datetime):
             self._compare(clock if clock.tzinfo else clock.replace(tzinfo=UTC), now)
@@ -253,7 +253,7 @@ class Session:
         new = [key for key in unwatched if now - self._refused.get(key, -_RETRY_S) >= _RETRY_S]
         with translated(self.url):
             if self._subscription is not None:
-                for block in _blocks(new, self._blocks[1]):
+                for block in blocks(new, self._blocks[1]):
                     await self._monitor(block, wanted)
             found = await self._fetch([wanted[key].node for key in unwatched])
         watched = set(self._keys.values())
@@ -269,7 +269,7 @@ class Session:
     async def attributes(self, wanted: Sequence[tuple[ua.NodeId, AttributeIds]]) -> list[ua.DataValue]:
         """Attributes as they are now, in requests the server can bear; what it raises is asyncua's."""
         found: list[ua.DataValue] = []
-        for block in _blocks(wanted, self._blocks[0]):
+        for block in blocks(wanted, self._blocks[0]):
             params = ua.ReadParameters(TimestampsToReturn=ua.TimestampsToReturn.Both)
             params.NodesToRead = [ua.ReadValueId(node, attribute) for node, attribute in block]
             answers = await self.services.read(params)
@@ -347,6 +347,7 @@ def _stamp(value: ua.DataValue) -> datetime | None:
     return stamp
 
 
-def _blocks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def blocks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in their order, at most `size` at once."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

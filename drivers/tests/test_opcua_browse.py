@@ -114,7 +114,7 @@ async def test_a_node_is_named_by_index_or_by_uri_and_a_wrong_name_is_told(tree:
     async with alone(tree.plc) as driver:
         by_uri = await seen(driver, f"nsu={NAMESPACE};{identifier}")
         assert by_uri == await seen(driver, tree.station)
-        for wrong in ("nsu=urn:nobody;i=1", "ns=x;i=1", "i=x"):
+        for wrong in ("nsu=urn:nobody;i=1", "ns=x;i=1", "ns=99;i=1", "ns=-1;i=1", "i=x"):
             with pytest.raises(ConfigurationError, match="no node"):
                 await seen(driver, wrong)
         with pytest.raises(DeviceError, match="BadNodeId"):

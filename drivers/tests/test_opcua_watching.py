@@ -30,7 +30,7 @@ from drivers.opcua.profile import OpcUaProfile
 from drivers.profile import parse_profile
 from drivers.tests.plc import NAMESPACE, Plc, free_port, serving_plc
 from drivers.tests.profiles import make_profile
-from drivers.tests.test_opcua import read_until, read_until_error
+from drivers.tests.test_opcua import freezable, read_until, read_until_error
 
 SUPPLY = Point("supply", "plc", "supply", Unit.CELSIUS)
 FLOW = Point("flow", "plc", "flow", Unit.CUBIC_METRE_PER_HOUR)
@@ -84,6 +84,38 @@ async def test_a_server_without_subscriptions_is_read(plc: Plc, code: int) -> No
             assert await read(driver) == Reading.good(50.25, Unit.CELSIUS, STAMP + 1)
             plc.put("Supply", 50.25, status=StatusCodes.BadSensorFailure)
             assert (await read(driver)).reason is Reason.DEVICE
+
+
+async def test_a_server_without_subscriptions_that_falls_silent_is_an_error_and_read_again(plc: Plc) -> None:
+    port = int(plc.url.rpartition(":")[2])
+    with plc.refusing("create_subscription", StatusCodes.BadServiceUnsupported):
+        async with freezable(port) as (relay, frozen), connected(f"opc.tcp://127.0.0.1:{relay}") as driver:
+            assert (await read(driver)).value == 45.5
+            frozen.set()
+            with pytest.raises(NoAnswerError):
+                await read(driver)
+            frozen.clear()
+            await read_until(driver, "supply", lambda r: r.value == 45.5)
+
+
+@pytest.mark.parametrize("subscribed", [True, False])
+async def test_more_variables_than_fit_into_one_request_each_get_their_own_value(
+    plc: Plc, subscribed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.opcua.session.BLOCK", 2)
+    names = [f"many_{n}" for n in range(5)]
+    for n, name in enumerate(names):
+        plc.put(name, float(n))
+    registers = {name: {"identifier": name, "type": "Float", "unit": "degC"} for name in names}
+    profile = make_profile("opcua", registers, namespace=NAMESPACE)
+    points = [Point(name, "plc", name, Unit.CELSIUS) for name in names]
+    service = "republish" if subscribed else "create_subscription"
+    bus = OpcUaBus(plc.url, sampling_ms=50, insecure=True, timeout_s=1.0)
+    with plc.refusing(service, StatusCodes.BadServiceUnsupported):
+        async with open_driver(bus, [DeviceSetting("plc", profile)], time.time) as driver:
+            for _ in range(2):
+                values = await driver.read(points)
+                assert [values[name].value for name in names] == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 async def test_a_server_that_refuses_a_subscription_for_another_reason_is_an_error(plc: Plc) -> None:
