@@ -64,7 +64,7 @@ class PolledDevice:
             Group(tuple(i.point for i in inputs if (i.period_s, i.slow) == kind), *kind, due, due)
             for kind in kinds
         )
-        return cls(name, groups, probe or groups[0].points[0], FailSafeWatch(name, guards))
+        return cls(name, groups, probe or groups[0].points[0], FailSafeWatch(guards))
 
     @property
     def period_s(self) -> float:

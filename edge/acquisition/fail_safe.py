@@ -19,7 +19,6 @@ ATTEMPTS = 3  # then a register that cannot be read is told as such
 class FailSafeWatch:
     """The fail-safe registers of one device; to be read at `due` (monotonic s; inf: not now)."""
 
-    device: str
     guards: tuple[Guard, ...]
     due: float = math.inf
     off: dict[str, float | None] = field(default_factory=dict)  # register -> found; None: cannot be read

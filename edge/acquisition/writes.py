@@ -47,8 +47,9 @@ class _Pen:
 
     def idle(self, command: Command) -> bool:
         """True when the device's memory holds the value already: it keeps it without being reminded."""
-        kept = self.output.per_day is not None and self.last is not None and self.refusals == 0
-        return kept and self.last is not None and self.output.agrees(command.value, self.last)
+        if self.output.per_day is None or self.last is None or self.refusals:
+            return False
+        return self.output.agrees(command.value, self.last)
 
     def expect(self, value: float, now: float) -> None:
         """`value` was accepted: look for it at once; a mere renewal does not put off what is looked for."""

@@ -36,7 +36,6 @@ class Bench:
         self.worker = BusWorker("line", driver, devices, known, inbox, clock, 0.5)
         self.wanted: dict[str, Callable[[float], float]] = {}  # by seconds since the start
         self.events: list[tuple[str, str]] = []
-        self.attempts: list[float] = []
 
     async def run(self, seconds: float) -> None:
         """Serve for so long."""
