@@ -33,7 +33,7 @@ def _no_records() -> Sequence[bytes]:
 class Meter:
     """One meter. `say` gives the records of its telegrams, one bytes object per telegram, when it is asked.
 
-    `who` is "12345678.KAM.35.04". `pages` are selected by SND_UD with CI 51; `pages[None]` is `say` itself.
+    `who` is "12345678.KAM.35.04". `pages` are what it says after SND_UD with CI 51 and these data.
     """
 
     primary: int

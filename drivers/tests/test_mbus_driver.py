@@ -391,3 +391,66 @@ async def test_neighbours_with_secondary_addresses_are_told_apart_reading_after_
                 for device, value in (("a", 1), ("b", 2)):
                     readings = await driver.read([Point("e", device, "energy", Unit.KILOWATT_HOUR)])
                     assert readings["e"].value == value
+
+
+async def test_two_readings_at_once_do_not_mix_on_the_line() -> None:
+    one = meter(int_record(b"\x06", 1), primary=0, who="10000001.KAM.35.04")
+    two = meter(int_record(b"\x06", 2), primary=0, who="10000002.KAM.35.04")
+    profile = make_profile("mbus", REGISTERS, retries=0)
+    async with serve_tcp(MeterLine(one, two)) as port:
+        devices = [DeviceSetting(n, profile, None, n) for n in ("10000001", "10000002")]
+        async with open_driver(MBusBus(TcpHost("127.0.0.1", port), 0.2), devices, lambda: 7.0) as driver:
+            asked = [Point(n, n, "energy", Unit.KILOWATT_HOUR) for n in 2 * ("10000001", "10000002")]
+            found = await asyncio.gather(*(driver.read([point]) for point in asked))
+    assert [reading.value for each in found for reading in each.values()] == [1, 2, 1, 2]
+
+
+async def test_a_reading_that_was_cancelled_leaves_the_line_to_the_next_one() -> None:
+    line = MeterLine(meter())
+    async with opened(line, WHO) as driver:
+        line.fault = sim.silent
+        reading = asyncio.create_task(driver.read(points("energy")))
+        while not line.requests:
+            await asyncio.sleep(0.001)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        line.fault = None
+        assert (await read(driver, "energy"))["energy"].is_good
+
+
+async def test_a_line_that_is_not_there_does_not_prevent_entering_and_is_told_by_the_reading() -> None:
+    device = DeviceSetting("m", make_profile("mbus", REGISTERS), None, "5")
+    async with open_driver(MBusBus(SerialPort("/dev/nowhere", 2400, "E")), [device], lambda: 0.0) as driver:
+        with pytest.raises(ClosedError):
+            await driver.read(points("energy"))
+
+
+async def test_meters_come_and_go_while_the_line_is_served() -> None:
+    line = MeterLine(meter(), meter(int_record(b"\x06", 6), primary=6))
+    async with opened(line) as driver:
+        assert await driver.read([]) == {}
+        driver.adopt(DeviceSetting("guest", make_profile("mbus", REGISTERS), None, "6"))
+        guest = Point("g", "guest", "energy", Unit.KILOWATT_HOUR)
+        assert (await driver.read([guest]))["g"].value == 6
+        with pytest.raises(LocalProtocolError):
+            await driver.read([guest, *points("energy")])
+        driver.dismiss("guest")
+        driver.dismiss("nobody")
+        with pytest.raises(ConfigurationError):
+            await driver.read([guest])
+
+
+@pytest.mark.parametrize(
+    ("register", "text"),
+    [
+        ({"quantity": "enthalpy", "unit": "kWh"}, "none of"),
+        ({"quantity": "energy", "unit": "bar"}, "never sent"),
+        ({"quantity": "date", "unit": "s"}, "never sent"),
+        ({"quantity": "status", "unit": "kWh"}, "never sent"),
+        ({"quantity": "energy", "unit": "kWh", "storage": -1}, "greater than or equal to 0"),
+        ({"quantity": "energy", "unit": "kWh", "write": {"low": 0, "high": 1}}, "should be None"),
+    ],
+)
+def test_a_register_that_no_telegram_can_hold_is_refused(register: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        make_profile("mbus", {"x": register})

@@ -60,14 +60,14 @@ async def test_what_is_heard_of_several_meters_at_once_may_be_garbled_in_any_way
         return [(0.0, right)] if right else []
 
     line.fault = garbled
-    search = SecondarySearch()
+    search = SecondarySearch("701123FF")
     await drive(line, search)
     assert len(search.found) == 6
 
 
 async def test_two_meters_with_the_same_number_are_reported_not_lost() -> None:
     one, two = Meter(1, "12345678.KAM.35.04"), Meter(2, "12345678.LUG.07.04")
-    search = SecondarySearch()
+    search = SecondarySearch("123456FF")
     await drive(MeterLine(one, two, *meters([12345679])), search)
     assert search.found == ["12345679.KAM.35.04"]
     assert search.collisions == ["12345678"]
@@ -76,7 +76,7 @@ async def test_two_meters_with_the_same_number_are_reported_not_lost() -> None:
 async def test_a_line_that_always_makes_noise_ends_the_search_early() -> None:
     line = MeterLine()
     line.fault = lambda request, right: [(0.0, b"\x00\xff\x42")]
-    search = SecondarySearch()
+    search = SecondarySearch("0000FFFF")
     assert await drive(line, search) < 200
     assert search.gave_up
     assert search.found == []
