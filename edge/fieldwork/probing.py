@@ -12,14 +12,16 @@ from edge.fieldwork import places, temporary
 from edge.fieldwork.access import Access, BusView
 from edge.fieldwork.draft import draft
 from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, note
-from edge.fieldwork.plausible import ORDERS, Candidate, Words, number, rank
+from edge.fieldwork.plausible import ORDERS, WIDTHS, Candidate, Words, number, rank
+from edge.records import Plain
 
 _SIZES = (16, 4, 2, 1)
 _BLOCK = _SIZES[0]
+_MOST_LINES = 24
 _MOST = 2000  # registers of one probe
 _MOST_SILENT = 3  # blocks in a row without any answer until the meter counts as gone
 _SHOWN = 3  # candidates
-_CLEARLY = 0.4  # of the best score: what is below is not worth a line
+_CLEARLY = 0.5  # of the best score: what is below is not worth a line
 
 
 async def probe(access: Access, asked: Asked, _who: str) -> Stream:
@@ -52,11 +54,9 @@ async def probe(access: Access, asked: Asked, _who: str) -> Stream:
 
 
 def _told(words: Words, function: int, candidates: list[Candidate]) -> Iterator[Message]:
-    named = {found.address for each in candidates for found in each.found}
-    for address in sorted(words):
-        row = _place(words, address)
-        if address in named or (words[address] and any(row.values())):
-            yield {"kind": "place", "address": address, "word": words[address], "orders": dict(row)}
+    for address in _worth_a_line(words, candidates):
+        orders: dict[str, Plain] = {order: number(words, address, "f32", order) for order in ORDERS}
+        yield {"kind": "place", "address": address, "word": words[address], "orders": orders}
     for position, each in enumerate(candidates, 1):
         yield _candidate(position, each)
     if not candidates:
@@ -65,8 +65,20 @@ def _told(words: Words, function: int, candidates: list[Candidate]) -> Iterator[
     yield {"kind": "draft", "text": draft(candidates[0], function)}
 
 
-def _place(words: Words, address: int) -> dict[str, float | None]:
-    return {order: number(words, address, "f32", order) for order in ORDERS}
+def _worth_a_line(words: Words, candidates: list[Candidate]) -> list[int]:
+    """Where the best candidate has its values, and the places in step with it that hold a usual number."""
+    if not candidates:
+        return [address for address in sorted(words) if words[address]][:_MOST_LINES]
+    best = candidates[0]
+    named = {found.address for found in best.found}
+    step = best.found[0].address % WIDTHS[best.type]
+    ours = [address for address in sorted(words) if address % WIDTHS[best.type] == step]
+    usual = [a for a in ours if _is_usual(number(words, a, best.type, best.order))]
+    return sorted(named | set(usual[:_MOST_LINES]))
+
+
+def _is_usual(value: float | None) -> bool:
+    return value is not None and 0.01 <= abs(value) <= 1e9
 
 
 def _candidate(position: int, each: Candidate) -> Message:

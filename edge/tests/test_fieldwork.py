@@ -285,9 +285,7 @@ async def test_the_only_meter_on_a_cjt188_line_tells_its_number() -> None:
 
 async def test_answers_on_top_of_each_other_on_a_cjt188_line_are_told_not_guessed() -> None:
     line = cjt188_meters.MeterLine(cjt188_meters.Meter(bytes.fromhex("78563412001111")))
-    line.fault = lambda request, right: [
-        (0.0, right[:20] + bytes(b ^ 0x55 for b in right[20:24]) + right[24:])
-    ]
+    line.fault = lambda request, right: [(0.0, right[:8] + bytes((right[8] ^ 0x55,)) + right[9:])]
     async with cjt188_meters.serve_tcp(line) as port:
         view = BusView(LINE, Cjt188Bus(TcpHost("127.0.0.1", port), timeout_s=0.1))
         messages = await directly(view, verb="scan", bus=LINE)
