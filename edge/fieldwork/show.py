@@ -34,6 +34,7 @@ class Printer:
         self._out = Console(highlight=False, soft_wrap=True)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
         self._headed: set[str] = set()
+        self._noted: set[str] = set()  # what was said once is not said again after the question
         self._found = 0
         self._quiet = False
         self._progress = False
@@ -232,6 +233,9 @@ class Printer:
             self._line((_cut("  " * depth + "  " + line, WIDTH * 2), "dim"))
 
     def _note(self, message: Message) -> None:
+        if str(message) in self._noted:
+            return
+        self._noted.add(str(message))
         values: Any = message["values"]
         self._say(self._texts(f"fieldwork.note.{message['code']}", **values), "yellow")
 
