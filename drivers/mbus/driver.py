@@ -89,6 +89,7 @@ class MBusDriver:
         self._meters: dict[str, _Meter] = {}
         self._lock = asyncio.Lock()
         self._someone_selected = True  # unknown at first
+        self._last_asked: dict[str, int] = {}  # REQ_UD2 as it was last answered, of meters without `reset`
         self._now = now
         self._tap = tap
 
@@ -101,6 +102,7 @@ class MBusDriver:
     def dismiss(self, device: str) -> None:
         """Serve it no longer."""
         self._meters.pop(device, None)
+        self._last_asked.pop(device, None)
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(DriverError):  # the next request tries again and reports
@@ -140,8 +142,7 @@ class MBusDriver:
         meter = _Meter("", _address("search", address), _SEARCHING, {})
         async with self._lock:
             try:
-                await self._begin(meter)
-                answer = await self._request(meter, _FIRST, b"")
+                answer = await self._request(meter, await self._begin(meter), b"")
                 await self._end(meter)
             except NoAnswerError:
                 return Found(Outcome.NOTHING)
@@ -164,24 +165,41 @@ class MBusDriver:
         telegrams: list[Telegram] = []
         missing = Reason.DEVICE
         try:
-            await self._begin(meter)
-            async with contextlib.aclosing(self._telegrams(meter)) as all_telegrams:
+            first = await self._begin(meter)
+            async with contextlib.aclosing(self._telegrams(meter, first)) as all_telegrams:
                 async for telegram in all_telegrams:
                     telegrams.append(telegram)
                     if has_all(registers, telegrams):
                         break
             await self._end(meter)
         except (TransportError, RemoteProtocolError) as error:
+            self._last_asked.pop(meter.id, None)
             if not telegrams:
                 raise _translated(meter, error) from error
             missing = Reason.NO_ANSWER if isinstance(error, TransportError) else Reason.PROTOCOL
+        except asyncio.CancelledError:
+            self._last_asked.pop(meter.id, None)
+            raise
         return Heard(tuple(telegrams), missing)
 
-    async def _begin(self, meter: _Meter) -> None:
+    async def _begin(self, meter: _Meter) -> int:
+        """Make the meter start at its first telegram; how REQ_UD2 is to look then.
+
+        A meter that hears the count bit it heard last repeats its last telegram, however old that is: one
+        that is not reset before each reading is asked with the other bit, and reset all the same after a fault.
+        """
+        last = self._last_asked.pop(meter.id, None)
+        start = frames.short(SND_NKE, meter.link_address)
         if isinstance(meter.address, Secondary):
             await self._select(meter, meter.address)
         elif meter.options.reset:
-            await self._command(meter, frames.short(SND_NKE, meter.link_address))
+            await self._command(meter, start)
+        elif last is not None:
+            return last ^ FCB
+        else:
+            with contextlib.suppress(NoAnswerError, RemoteProtocolError):
+                await self._ask(meter, start, _is_ack)
+        return _FIRST
 
     async def _select(self, meter: _Meter, address: Secondary) -> None:
         if self._someone_selected:
@@ -203,16 +221,17 @@ class MBusDriver:
             await self._ask(meter, frames.short(SND_NKE, SELECTED), _is_ack)
         self._someone_selected = False
 
-    async def _telegrams(self, meter: _Meter) -> AsyncGenerator[Telegram, None]:
+    async def _telegrams(self, meter: _Meter, first: int) -> AsyncGenerator[Telegram, None]:
         """All the meter has to say, page by page."""
         for page in meter.options.pages or ("",):
             if page:
                 ci, *data = bytes.fromhex(page)
                 await self._command(meter, frames.long(SND_UD, meter.link_address, ci, bytes(data)))
-            control, last = _FIRST, b""
+            control, last = first, b""
             for _ in range(meter.options.max_telegrams):
                 answer = await self._request(meter, control, last)
                 telegram = read_telegram(answer)
+                self._last_asked[meter.id] = control
                 yield telegram
                 if not telegram.more:
                     break

@@ -56,7 +56,7 @@ class MBusOptions(Strict):
     retries: Annotated[int, Field(ge=0, le=5)] = 1
     """How often a request is repeated after silence or a spoilt answer: a sleeping meter needs one."""
     reset: bool = True
-    """Begin each reading with SND_NKE, so that the meter starts at its first telegram."""
+    """Begin each reading with SND_NKE, which must be answered; false for a meter that does not know it."""
     pages: tuple[Annotated[str, Field(pattern=r"^[0-9A-F]{2}( [0-9A-F]{2})*$")], ...] = ()
     """CI and data in hex, one to be sent before each request: "50" (reset), "51 01 FF 08 03" (a page)."""
     max_telegrams: Annotated[int, Field(ge=1, le=64)] = 8

@@ -47,6 +47,7 @@ class Meter:
     _count_bit: int | None = None
     _telegram: int = -1
     _page: bytes = b""
+    _said: bytes = b""
 
     def hear(self, frame: Frame) -> bytes:
         """What it answers; b"" for silence."""
@@ -78,14 +79,16 @@ class Meter:
         return _ACK if self.selected else b""
 
     def _respond(self, frame: Frame) -> bytes:
-        telegrams = self.pages.get(self._page, self.say)()
-        if frame.control & FCB != self._count_bit:
-            self._telegram = (self._telegram + 1) % len(telegrams)
-            self._count_bit = frame.control & FCB
-            self.access = (self.access + 1) % 256
         self.asked += 1
+        if frame.control & FCB == self._count_bit:
+            return self._said  # the master did not hear it: the very same once more (EN 60870-5-2, 6.1)
+        self._count_bit = frame.control & FCB
+        telegrams = self.pages.get(self._page, self.say)()
+        self._telegram = (self._telegram + 1) % len(telegrams)
+        self.access = (self.access + 1) % 256
         body = telegrams[self._telegram] + (_MORE if self._telegram + 1 < len(telegrams) else b"")
-        return telegram(self.primary, identity(self.who), body, self.access, self.status)
+        self._said = telegram(self.primary, identity(self.who), body, self.access, self.status)
+        return self._said
 
 
 class MeterLine:

@@ -250,6 +250,37 @@ async def test_a_repeated_question_is_answered_by_the_same_telegram_not_by_the_n
     assert next(drops, None) is None
 
 
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("address", ["5", WHO])
+async def test_every_reading_brings_new_values_not_the_telegram_before(address: str, reset: bool) -> None:
+    energy = iter(range(1, 100))
+    m = Meter(5, WHO, lambda: [int_record(b"\x06", next(energy))])
+    async with opened(MeterLine(m), address, reset=reset) as driver:
+        assert [(await read(driver, "energy"))["energy"].value for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("reset", [True, False])
+async def test_the_reading_after_a_lost_answer_brings_new_values_too(reset: bool) -> None:
+    energy = iter(range(1, 100))
+    line = MeterLine(Meter(5, WHO, lambda: [int_record(b"\x06", next(energy))]))
+    async with opened(line, reset=reset, retries=0) as driver:
+        assert (await read(driver, "energy"))["energy"].value == 1
+        line.fault = sim.silent
+        with pytest.raises(NoAnswerError):
+            await driver.read(points("energy"))
+        line.fault = None
+        fresh = (await read(driver, "energy"))["energy"].value
+        assert fresh == next(energy) - 1
+
+
+async def test_a_meter_that_does_not_know_snd_nke_is_read_without_it() -> None:
+    line = MeterLine(meter())
+    line.fault = lambda _, right: [(0.0, right)] if len(right) > 1 else []
+    async with opened(line, reset=False) as driver:
+        for _ in range(2):
+            assert (await read(driver, "energy"))["energy"].value == 123456
+
+
 async def test_a_copy_of_the_telegram_before_is_not_taken_for_the_next_one() -> None:
     line = MeterLine(Meter(5, WHO, telegrams))
     line.fault = lambda _, right: [(0.0, right), (0.03, right)] if len(right) > 1 else [(0.0, right)]
