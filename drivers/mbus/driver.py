@@ -186,7 +186,7 @@ class MBusDriver:
         """Make the meter start at its first telegram; how REQ_UD2 is to look then.
 
         A meter that hears the count bit it heard last repeats its last telegram, however old that is: one
-        that is not reset before each reading is asked with the other bit, and reset all the same after a fault.
+        that is not reset before each reading is asked with the other bit, and is reset after a fault.
         """
         last = self._last_asked.pop(meter.id, None)
         start = frames.short(SND_NKE, meter.link_address)
