@@ -1,7 +1,10 @@
 """One line in simulated time: who keeps which pace, what the silent cost the others, and who goes first."""
 
 import asyncio
+import gc
+import logging
 import random
+import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
@@ -321,3 +324,40 @@ def test_an_errand_that_hangs_does_not_hang_the_bus_and_one_left_over_at_the_end
         assert [type(each).__name__ for each in results] == ["TimeoutError", "ClosedError", "ClosedError"]
 
     in_simulated_time(story())
+
+
+@pytest.mark.long
+def test_a_week_of_flapping_devices_leaves_nothing_behind_in_memory(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "edge.acquisition.worker")  # or pytest keeps every line of it
+
+    async def story() -> None:
+        line, dice = lines(30.0), random.Random(3)  # noqa: S311 (a simulation)
+
+        async def flap() -> None:
+            while True:
+                name = dice.choice(EIGHT)
+                (line.field.dead.add if dice.random() < 0.5 else line.field.dead.discard)(name)
+                line.worker.drain_events()
+                line.field.read.clear()
+                line.field.asked.clear()
+                await asyncio.sleep(dice.uniform(5.0, 600.0))
+
+        tasks = [asyncio.create_task(flap()), asyncio.create_task(line.worker.run())]
+        held = []
+        for _ in range(8):
+            await asyncio.sleep(86_400.0)
+            line.field.read.clear()
+            line.field.asked.clear()
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+            assert len(asyncio.all_tasks()) == 3
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert max(held[1:]) - held[0] < 100_000
+
+    tracemalloc.start()
+    try:
+        in_simulated_time(story())
+    finally:
+        tracemalloc.stop()
