@@ -283,10 +283,16 @@ def _total(first: Words, second: Words, elapsed_s: float, best: Candidate) -> Fo
         found
         for kind in kinds
         for address in sorted(first)
+        if kind == best.type or not _is_value(number(first, address, best.type, best.order), best.type)
         for found in _grown(first, second, given_kwh, address, kind, best.order)
         if not any(_same_place(found, each) for each in best.found)
     )
     return next(options, None)
+
+
+def _is_value(value: float | None, kind: str) -> bool:
+    """True where the family's own type makes sense: that place is no totaliser of another type."""
+    return value is not None and _is_sane(_Number(0, value), kind)
 
 
 def _grown(

@@ -230,7 +230,8 @@ class Printer:
         self._line((_cut(row, WIDTH), "yellow" if bad else ""))
         lines = [str(message["node"])] if message["class"] != "Variable" else []
         for line in [*lines, *map(str, _list(message["lines"]))]:
-            self._line((_cut("  " * depth + "  " + line, WIDTH * 2), "dim"))
+            text = "  " * depth + "  " + line  # of what is to be pasted only the comment may be cut
+            self._line((_cut(text, WIDTH) if line.startswith("[") else text, "dim"))
 
     def _note(self, message: Message) -> None:
         if str(message) in self._noted:

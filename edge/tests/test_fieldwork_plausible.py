@@ -90,6 +90,13 @@ def test_the_unit_of_the_energy_follows_from_what_the_power_gives() -> None:
     assert meant(rank(one, two, 60.0)[0])["energy"] == (20, 1.0, Unit.GIGAJOULE)
 
 
+def test_a_float_that_drifts_is_no_totaliser_of_another_type() -> None:
+    one, two = wide_meter("f32", "ABCD", 2.0), wide_meter("f32", "ABCD", 2.0)
+    for last_digits in range(1, 0x4000, 499):
+        two[15] = (one[15] + last_digits) & 0xFFFF  # the temperature difference, a little larger
+        assert "energy" not in meant(rank(one, two, 16.0)[0])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_is_never_called_sure(seed: int) -> None:
     noise = random.Random(seed)  # noqa: S311 (no cryptography)
