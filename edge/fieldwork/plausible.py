@@ -278,6 +278,7 @@ def _total(first: Words, second: Words, elapsed_s: float, best: Candidate) -> Fo
     if power is None or elapsed_s <= 0:
         return None
     given_kwh = _kilowatt(power) * elapsed_s / 3600.0
+    difference_k = best.found[0].value - best.found[1].value
     kinds = dict.fromkeys((best.type, "u32", "f32")) if WIDTHS[best.type] == 2 else ("u32",)
     options = (
         found
@@ -286,6 +287,7 @@ def _total(first: Words, second: Words, elapsed_s: float, best: Candidate) -> Fo
         if kind == best.type or not _is_value(number(first, address, best.type, best.order), best.type)
         for found in _grown(first, second, given_kwh, address, kind, best.order)
         if not any(_same_place(found, each) for each in best.found)
+        and abs(found.value - difference_k) > 0.1  # meters show that as well, and it drifts
     )
     return next(options, None)
 
