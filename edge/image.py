@@ -7,10 +7,13 @@ site says how long a living sensor stands still. No I/O, no clock: the moment is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 from drivers import Quality, Reading, Reason, Unit
 from edge.clock import Instant
 from edge.points import quantity
+
+RECENT_S = 0.5  # a time stamp this young is taken for the moment of receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def _unit(point: str) -> Unit:
 @dataclass(slots=True)
 class _Slot:
     reading: Reading
-    received: float  # monotonic s
+    since: float  # monotonic s of receipt, or of its source's own time stamp if that is older
     limit_s: float
     low: float
     high: float
@@ -97,12 +100,17 @@ class Inbox:
             never = Reading.bad(Reason.NEVER_READ, _unit(point), now.wall)
             self._slots[point] = _Slot(never, now.monotonic, limit_s, low, high)
 
-    def put(self, readings: Mapping[str, Reading], monotonic: float) -> None:
-        """Take readings received at `monotonic`; points nobody expects are refused with KeyError."""
+    def put(self, readings: Mapping[str, Reading], monotonic: float, wall: float = -inf) -> None:
+        """Take readings received at `monotonic`; points nobody expects are refused with KeyError.
+
+        `wall` is Unix s of the same moment: a reading ages from the time stamp of its source, and is compared
+        here, once, so that a clock that is set later makes none older.
+        """
+        oldest = wall - RECENT_S
         for point, reading in readings.items():
             slot = self._slots[point]
             slot.reading = reading
-            slot.received = monotonic
+            slot.since = monotonic if reading.timestamp >= oldest else monotonic - (wall - reading.timestamp)
         if self._watches:
             self._look(readings, monotonic)
 
@@ -127,7 +135,7 @@ def _judge(slot: _Slot, now: Instant) -> Reading:
     reading = slot.reading
     if reading.value is None:
         return reading
-    if now.monotonic - slot.received > slot.limit_s:
+    if now.monotonic - slot.since > slot.limit_s:
         return Reading.bad(Reason.STALE, reading.unit, reading.timestamp)
     if not slot.low <= reading.value <= slot.high:
         return Reading.bad(Reason.OUT_OF_RANGE, reading.unit, reading.timestamp)

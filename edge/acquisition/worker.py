@@ -146,7 +146,7 @@ class BusWorker:
         now = self.clock.now()
         reason = next(reason for kind, reason in REASONS if isinstance(error, kind))
         bad = {point.name: Reading.bad(reason, point.unit, now.wall) for point in device.points}
-        self.inbox.put(bad, now.monotonic)
+        self.inbox.put(bad, now.monotonic, now.wall)
         device.statistics.errors += 1
         device.statistics.last_error = str(error)
         device.statistics.interrupted()
@@ -154,8 +154,9 @@ class BusWorker:
             self._tell("device.lost", device.id, {"bus": self.id, "error": str(error)})
 
     def _read_succeeded(self, turn: Turn, readings: Mapping[str, Reading]) -> None:
-        device, now = turn.device, self.clock.now().monotonic
-        self.inbox.put(readings, now)
+        device, moment = turn.device, self.clock.now()
+        now = moment.monotonic
+        self.inbox.put(readings, now, moment.wall)
         device.statistics.reads += 1
         failures = device.health.failures
         if turn.task is Task.PROBE:

@@ -87,3 +87,21 @@ def test_the_alarm_of_a_stuck_sensor_names_it_and_the_reason() -> None:
     (event,) = played.of("alarm.raised")
     assert event.subject == "high:sensor:secondary_supply_temperature"
     assert Reason.STUCK.value in event.body.values()
+
+
+def test_a_source_whose_time_stamp_stands_still_is_stale_though_it_is_read_all_the_time() -> None:
+    box = inbox()
+    for second in range(0, 100, 10):
+        box.put(good(50.0, 0.0), float(second), WALL + second)
+    assert box.freeze(at(LIMIT_S)).get(POINT).is_good
+    assert box.freeze(at(LIMIT_S + 0.1)).get(POINT).reason is Reason.STALE
+
+
+def test_a_clock_that_is_set_makes_no_reading_older() -> None:
+    box = inbox()
+    box.put(good(50.0, 0.0), 0.0, WALL)
+    leap = Instant(WALL + 90_000.0, 5.0, 5.0, ClockState.SYNCED)
+    assert box.freeze(leap).get(POINT).is_good
+    box.put({POINT: Reading.good(50.0, Unit.CELSIUS, WALL + 90_010.0)}, 10.0, WALL + 10.0)  # and back again
+    assert box.freeze(at(10.0 + LIMIT_S)).get(POINT).is_good
+    assert box.freeze(at(10.1 + LIMIT_S)).get(POINT).reason is Reason.STALE
