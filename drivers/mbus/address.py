@@ -1,7 +1,7 @@
 """Addresses of meters: primary "5", secondary "12345678" or "12345678.KAM.35.04". Pure; raises ValueError.
 
 Secondary addresses may have wildcards: F for any digit, FFFF for any maker, FF for any version or medium
-(EN 13757-3, 11.5).
+(EN 13757-3, secondary addressing).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Dates and times of EN 13757-3, annex A: the types F, G, I and J. Pure; a meter's clock has no time zone.
+"""Dates and times of EN 13757-3: the data types F, G, I and J. Pure; a meter's clock has no time zone.
 
 What the meter marks as invalid, and what no calendar has, is None.
 """
@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 Moment = date | datetime | time
 
 _INVALID = 0x80  # type F, bit 8: the meter's clock is not to be believed
-_LATEST_2000 = 80  # two digits up to 80 are of this century (annex A, note to type F)
+_LATEST_2000 = 80  # two digits up to 80 are of this century (the standard's note to type F)
 
 
 def decode(data: bytes) -> Moment | None:

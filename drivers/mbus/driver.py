@@ -40,7 +40,7 @@ from drivers.values import unit_factor
 _BITS = 11  # start, eight data, parity, stop
 _LONGEST_REQUEST = 17  # bytes: a selection
 _IDLE_TCP_S = 0.02  # behind a converter the line's own speed is not known
-_FIRST = REQ_UD2 | FCB  # after a start or a selection the frame count bit begins as 1 (EN 60870-5-2, 6.1)
+_FIRST = REQ_UD2 | FCB  # after a start or a selection the frame count bit begins as 1 (EN 60870-5-2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class MBusDriver:
         self._someone_selected = True
         try:
             await self._command(meter, frames.long(SND_UD, SELECTED, Ci.SELECT, address.data))
-        except NoAnswerError:  # whoever it does not name deselects itself (EN 13757-3, 11.3)
+        except NoAnswerError:  # whoever it does not name deselects itself (EN 13757-3, secondary addressing)
             self._someone_selected = False
             raise
 
@@ -216,7 +216,7 @@ class MBusDriver:
             await self._deselect(meter)
 
     async def _deselect(self, meter: _Meter) -> None:
-        """SND_NKE to 253 (EN 13757-3, 11.3): answered by whoever is selected, so that silence is right."""
+        """SND_NKE to 253 (EN 13757-3, secondary addressing): answered by whoever is selected, so that silence is right."""
         with contextlib.suppress(NoAnswerError, RemoteProtocolError):
             await self._ask(meter, frames.short(SND_NKE, SELECTED), _is_ack)
         self._someone_selected = False

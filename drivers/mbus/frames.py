@@ -12,7 +12,7 @@ from drivers.errors import RemoteProtocolError
 from drivers.pieces import Piece
 from drivers.traffic import Verdict
 
-SND_NKE = 0x40  # EN 13757-2, 5.7: start up, forget the frame count bit
+SND_NKE = 0x40  # EN 13757-2: start up, forget the frame count bit
 SND_UD = 0x53  # data to the meter; the frame count bit (0x20) is set on top
 REQ_UD2 = 0x5B  # ask for class 2 data; the frame count bit (0x20) alternates
 FCB = 0x20
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 
 class Ci(IntEnum):
-    """Application layer services on a wired line (EN 13757-3, table 3)."""
+    """Application layer services on a wired line (EN 13757-3, CI field)."""
 
     RESET = 0x50
     SEND = 0x51

@@ -1,4 +1,4 @@
-"""The records of a telegram with variable structure: bytes to values (EN 13757-3, clause 6).
+"""The records of a telegram with variable structure: bytes to values (EN 13757-3, data records).
 
 May decode what stands behind the header, record by record; may not know who sent it, and does no input or
 output. Numbers are exact: integers and decimals, never a sum of floats. Only RemoteProtocolError leaves here.
@@ -20,9 +20,9 @@ from drivers.mbus.vif import EXTENSIONS, MOMENT, PLAIN_TEXT, PRIMARY, Measure, V
 Value = Decimal | str | bytes | date | datetime | time
 
 _MAKER_DATA, _MORE_FOLLOWS, _FILLER = 0x0F, 0x1F, 0x2F
-_SPECIAL = 0x0F  # the data field that makes a DIF one of the special functions (table 6)
+_SPECIAL = 0x0F  # the data field that makes a DIF one of the special functions
 _EXTENSION = 0x80
-_MOST_EXTENSIONS = 10  # DIFEs or VIFEs of one record (6.3.2, 6.4.2)
+_MOST_EXTENSIONS = 10  # DIFEs or VIFEs of one record (EN 13757-3)
 _VIF_TEXT = 0x7C
 
 
@@ -38,10 +38,10 @@ class Function(StrEnum):
 class Fault(StrEnum):
     """Why a record has no value."""
 
-    BCD = "bcd"  # a digit A to E: the meter's display shows an error or an overflow (annex B)
+    BCD = "bcd"  # a digit A to E: the meter's display shows an error or an overflow (EN 13757-3, invalid BCD)
     INVALID = "invalid"  # the type's own mark for "no value", or an impossible date
     NOT_A_NUMBER = "not_a_number"
-    REFUSED = "refused"  # an error code among the VIFEs (table 16)
+    REFUSED = "refused"  # an error code among the VIFEs
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def _with_vifes(reader: _Reader, last: int, measure: Measure, name: str) -> tupl
 
 
 def _text(data: bytes) -> str:
-    """Characters stand last one first (table 5, note to LVAR)."""
+    """Characters stand last one first (EN 13757-3, LVAR)."""
     return data[::-1].decode("latin-1")
 
 
@@ -216,7 +216,7 @@ def _integer(length: int, reader: _Reader, measure: Measure) -> _Raw:
         return _moment(data)
     number = int.from_bytes(data, "little", signed=bool(measure.symbol))
     if measure.symbol and number == -(1 << 8 * length - 1):
-        return None, Fault.INVALID, None  # type B: only the sign bit set is no value (annex A)
+        return None, Fault.INVALID, None  # type B: only the sign bit set is no value (EN 13757-3)
     return Decimal(number), None, None
 
 
@@ -235,7 +235,7 @@ def _bcd(length: int, reader: _Reader, measure: Measure) -> _Raw:
 
 
 def _digits(data: bytes, negative: bool) -> _Raw:
-    """Annex A, type A: two digits a byte, low ones first; F in the highest place is a minus sign."""
+    """Data type A: two digits a byte, low ones first; F in the highest place is a minus sign."""
     text = data[::-1].hex()
     if text[:1] == "f":
         negative, text = True, text[1:]
@@ -250,7 +250,7 @@ _LVAR_BINARY |= {0xF5: 48, 0xF6: 64}
 
 
 def _variable(reader: _Reader, measure: Measure) -> _Raw:
-    """LVAR (table 5): text, decimal digits with their sign, or a long integer."""
+    """LVAR: text, decimal digits with their sign, or a long integer."""
     lvar = reader.byte()
     if lvar < 0xC0:
         return _text(reader.take(lvar)), None, None
@@ -279,4 +279,4 @@ _FIELDS: dict[int, Callable[[_Reader, Measure], _Raw]] = {
     0xD: _variable,
     0xE: partial(_bcd, 6),
 }
-"""Table 5: the data field of a DIF."""
+"""The data field of a DIF."""

@@ -72,7 +72,7 @@ class PrimaryScan:
 
 
 class SecondarySearch:
-    """The wildcard search of EN 13757-3, 11.5: fix one digit more wherever several meters answer at once.
+    """The wildcard search of EN 13757-3: fix one digit more wherever several meters answer at once.
 
     `found` are the full addresses of meters, `collisions` those masks of eight fixed digits behind which more
     than one meter still answers, or one that cannot be understood. A meter is never lost silently; where

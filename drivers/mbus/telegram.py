@@ -1,4 +1,4 @@
-"""A meter's whole answer: who it is, how it is, what it counts (EN 13757-3, clauses 5, 6 and annex on CI 73).
+"""A meter's whole answer: who it is, how it is, what it counts (EN 13757-3, CI 72 and CI 73).
 
 May turn a frame into a telegram, and nothing else: bytes in, values out, ProtocolError the only complaint.
 """
@@ -29,7 +29,7 @@ STATUS_BITS: dict[int, str] = {
     0x40: "maker_6",
     0x80: "maker_7",
 }
-"""Table 8; bits 0 and 1 are a number: 1 busy, 2 application error, 3 abnormal condition."""
+"""The status byte; bits 0 and 1 are a number: 1 busy, 2 application error, 3 abnormal condition."""
 
 MEDIA: dict[int, str] = {
     0x00: "other",
@@ -54,7 +54,7 @@ MEDIA: dict[int, str] = {
     0x18: "pressure",
     0x19: "converter",
 }
-"""Table 7; a fixed structure has a table of its own, of which 0 to 8 mean the same."""
+"""The medium, or device type; a fixed structure has a table of its own, of which 0 to 8 mean the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Telegram:
 
 
 class ApplicationError(RemoteProtocolError):
-    """The meter answered with CI 70: it cannot, and says why (EN 13757-3, annex on error reports)."""
+    """The meter answered with CI 70: it cannot, and says why (EN 13757-3, application errors)."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"the meter reports application error {code}")

@@ -7,9 +7,9 @@ from drivers.mbus.profile import MBusOptions, MBusProfile
 from drivers.settings import DeviceSetting, MBusBus, SerialPort
 from drivers.timing import Exchange
 
-IDLE_BITS = 33  # between an answer and the next request (EN 13757-2, 5.7)
+IDLE_BITS = 33  # between an answer and the next request (EN 13757-2)
 
-_SHORT, _ACK, _SELECT = 5, 1, 17  # bytes (EN 13757-2, 5.2; EN 13757-3, 12.3)
+_SHORT, _ACK, _SELECT = 5, 1, 17  # bytes (EN 13757-2, frame formats)
 _AROUND = (
     8  # bytes of a SND_UD around what a page has behind CI: two starts, two lengths, C, A, checksum, stop
 )

@@ -1,4 +1,4 @@
-"""What a value information block means: quantity, unit and power of ten (EN 13757-3, tables 10 to 15).
+"""What a value information block means: quantity, unit and power of ten (EN 13757-3, VIF and VIFE tables).
 
 Tables, and the reading of them; may not look at values, and does no input or output. A factor is always a
 power of ten of a named unit, so that values stay exact decimals: 22 counts hours, not 3600 seconds.
@@ -11,7 +11,7 @@ from fractions import Fraction
 from drivers.units import Unit, factor
 
 MOMENT = "moment"
-"""The symbol of dates and times, whose type the length of the data decides (annex A)."""
+"""The symbol of dates and times, whose type the length of the data decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ PRIMARY: dict[int, Measure] = (
     | _numbers(0x78, "fabrication_number enhanced_identification bus_address")
     | _numbers(0x7E, "any maker")
 )
-"""Table 10: the VIF itself, without its extension bit."""
+"""The primary table: the VIF itself, without its extension bit."""
 
 EXTENSION_FB: dict[int, Measure] = (
     _decades(0x00, "energy", "MWh", -1, 2)
@@ -96,7 +96,7 @@ EXTENSION_FB: dict[int, Measure] = (
     | _decades(0x74, "temperature_limit", "degC", -3, 4)
     | _decades(0x78, "cumulated_maximum_power", "W", -3, 8)
 )
-"""Table 14: behind FB."""
+"""The extension behind FB."""
 
 EXTENSION_FD: dict[int, Measure] = (
     _decades(0x00, "credit", "", -3, 4)
@@ -123,7 +123,7 @@ EXTENSION_FD: dict[int, Measure] = (
     | _times(0x74, "battery_remaining", ("d",))
     | _numbers(0x75, "stop_count maker_container")
 )
-"""Table 12: behind FD."""
+"""The extension behind FD."""
 
 EXTENSIONS: dict[int, dict[int, Measure]] = {0xFB: EXTENSION_FB, 0xFD: EXTENSION_FD}
 PLAIN_TEXT = Measure("text")
@@ -194,7 +194,7 @@ _QUALIFIERS: dict[int, str] = {
     0x7B: "additive 1",
     0x7E: "future",
 }
-"""Table 15, those that change what a value means. 3B counts only what flows forward, 3C only backward."""
+"""The orthogonal VIFEs that change what a value means. 3B counts only what flows forward, 3C only backward."""
 
 
 def _limits() -> Iterable[tuple[int, str, str]]:

@@ -81,7 +81,7 @@ class Meter:
     def _respond(self, frame: Frame) -> bytes:
         self.asked += 1
         if frame.control & FCB == self._count_bit:
-            return self._said  # the master did not hear it: the very same once more (EN 60870-5-2, 6.1)
+            return self._said  # the master did not hear it: the very same once more (EN 60870-5-2)
         self._count_bit = frame.control & FCB
         telegrams = self.pages.get(self._page, self.say)()
         self._telegram = (self._telegram + 1) % len(telegrams)
@@ -144,7 +144,7 @@ class MeterLine:
 
 
 def collided(answers: Sequence[bytes]) -> bytes:
-    """What is heard when several speak at once: a space (0) of anyone is a space (EN 13757-2, 4.3)."""
+    """What is heard when several speak at once: a space (0) of anyone is a space (EN 13757-2)."""
     heard = bytearray()
     for place in range(max(map(len, answers), default=0)):
         byte = 0xFF
