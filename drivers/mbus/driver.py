@@ -216,7 +216,7 @@ class MBusDriver:
             await self._deselect(meter)
 
     async def _deselect(self, meter: _Meter) -> None:
-        """SND_NKE to 253 (EN 13757-3, secondary addressing): answered by whoever is selected, so that silence is right."""
+        """SND_NKE to 253: answered by whoever is selected, so that silence is right."""
         with contextlib.suppress(NoAnswerError, RemoteProtocolError):
             await self._ask(meter, frames.short(SND_NKE, SELECTED), _is_ack)
         self._someone_selected = False

@@ -194,7 +194,7 @@ _QUALIFIERS: dict[int, str] = {
     0x7B: "additive 1",
     0x7E: "future",
 }
-"""The orthogonal VIFEs that change what a value means. 3B counts only what flows forward, 3C only backward."""
+"""The orthogonal VIFEs that change what a value means. 3B counts only forward flow, 3C only backward."""
 
 
 def _limits() -> Iterable[tuple[int, str, str]]:
