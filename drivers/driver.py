@@ -66,3 +66,6 @@ class Browsable(Protocol):
         `depth` levels deep, `limit` nodes at most. Uses the driver's connection; needs no devices. Close the
         iterator if you leave it early (`contextlib.aclosing`). DriverError when the server is silent.
         """
+
+    async def certificate(self) -> str | None:
+        """SHA-256 of our own certificate, made if there is none yet; None where the bus is insecure."""

@@ -106,6 +106,7 @@ def add_browse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bus", help="opc.tcp://... or a bus of the site")
     parser.add_argument("node", nargs="?", help="where to begin (default: Objects)")
     parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument("--thumbprint", action="store_true", help="show the certificate we present")
     _add_common(parser)
 
 

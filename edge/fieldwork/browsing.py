@@ -17,6 +17,8 @@ async def browse(access: Access, asked: Asked, _who: str) -> Stream:
     view = places.bus(access, asked.text("bus"))
     start = asked.text("node") if asked.has("node") else None
     depth = asked.whole("depth", 1, _DEEPEST, 2)
+    if asked.flag("thumbprint"):
+        yield await _ours(access, view.id)
     waiting: list[tuple[Node, int]] = []
     seen: set[tuple[str, str]] = set()
     told = 0
@@ -38,6 +40,18 @@ async def browse(access: Access, asked: Asked, _who: str) -> Stream:
                 break
         else:
             return
+
+
+async def _ours(access: Access, bus: str) -> Message:
+    """Our certificate, by which the server is to know us; of the server's, connecting says what is wrong."""
+
+    async def job(driver: Driver) -> str | None:
+        if not isinstance(driver, Browsable):
+            raise FieldworkError("cannot_browse", bus=bus)
+        return await driver.certificate()
+
+    found = await access.run(bus, job)
+    return note("insecure") if found is None else note("our_certificate", sha256=found)
 
 
 def _is_housekeeping(node: Node) -> bool:

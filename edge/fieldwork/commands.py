@@ -199,5 +199,5 @@ _REQUESTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "write": _write,
     "monitor": _plain("bus", "device", "seconds"),
     "probe": _plain("bus", "unit", "function", "first", "last", "wait_s"),
-    "browse": _plain("bus", "node", "depth"),
+    "browse": _plain("bus", "node", "depth", "thumbprint"),
 }
