@@ -40,6 +40,7 @@ season: $(READY)        ## 1 Nov to 31 Mar of measured weather through the very 
 	$(PY) -m hil_tests.season
 
 bench: $(READY)         ## speed and memory, as ratios beside a peer or a limit
+	sh deploy/system-packages.sh mosquitto libmodbus-dev gcc pkg-config
 	$(PY) -m hil_tests.benchmarks
 
 lock: $(READY)          ## renew the lock files after a change of dependencies

@@ -74,13 +74,23 @@ def _run(options: argparse.Namespace, texts: Texts) -> int:
     logs.configure()
     paths = Paths(options.site, options.data, options.status or options.data / STATUS)
     try:
-        asyncio.run(serve(paths, options.clock or SystemClock()))
+        with asyncio.Runner(loop_factory=_event_loop()) as runner:
+            runner.run(serve(paths, options.clock or SystemClock()))
     except SiteError:
         raise
     except Exception:
         logging.getLogger("edge").critical("the service has failed", exc_info=True)
         return 2
     return 0
+
+
+def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is to be had: half the processor time of a Modbus TCP exchange; else Python's own."""
+    try:
+        import uvloop  # noqa: PLC0415 - only the service needs it
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _add_check(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -21,8 +21,8 @@ def test_is_a_benchmark_that_does_not_exist_refused(capsys: pytest.CaptureFixtur
 
 
 def test_does_one_benchmark_print_its_ratio(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["modbus"]) == 0
-    assert "plain pymodbus" in capsys.readouterr().out
+    assert main(["decide"]) == 0
+    assert "two bare PI" in capsys.readouterr().out
 
 
 @pytest.mark.long

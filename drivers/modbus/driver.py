@@ -25,13 +25,16 @@ from drivers.modbus.line import Line, open_line
 from drivers.modbus.profile import ModbusOptions, ModbusProfile, ModbusRegister
 from drivers.modbus.registers import (
     Decoder,
+    Run,
     Span,
     covers,
     decode,
     decode_coil,
+    decode_run,
     decoder,
     encode,
     plan,
+    run_of,
     span,
 )
 from drivers.modbus.request import COILS, Request
@@ -60,12 +63,17 @@ Targets = tuple[tuple[_Target, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One request and the points that live in its answer, each with the place where it begins there."""
+    """One request and the points that live in its answer, each with the place where it begins there.
+
+    Plain numbers are taken in one `run`, the `single` others by `read`.
+    """
 
     request: Request
     span: Span
-    read: Read
     targets: Targets
+    run: Run
+    read: Read
+    single: Targets  # those that are not in the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,10 @@ class _Device:
         places = [
             (t, t.span.start - block.start if coils else 1 + 2 * (t.span.start - block.start)) for t in inside
         ]
-        return _Job(Request.read(self.unit, block), block, decode_coil if coils else decode, tuple(places))
+        run, taken = run_of([] if coils else [(t.name, t.decoder, place) for t, place in places])
+        single = tuple((t, place) for t, place in places if t.name not in taken)
+        read = decode_coil if coils else decode
+        return _Job(Request.read(self.unit, block), block, tuple(places), run, read, single)
 
     def learn(self, refused: set[Span]) -> None:
         """After a request was refused: these spans are to blame, or else the way they were merged."""
@@ -256,9 +267,9 @@ class _Round:
         else:
             self._answered = True
             now = self._now()
-            read, readings = job.read, self._readings
-            for target, place in job.targets:
-                readings[target.name] = read(target.decoder, payload, place, now)
+            decode_run(job.run, payload, now, self._readings)
+            for target, place in job.single:
+                self._readings[target.name] = job.read(target.decoder, payload, place, now)
 
     async def _ask(self, job: _Job) -> bytes:
         line, device, options = self._line, self._device.id, self._device.options

@@ -5,15 +5,17 @@ Pure: bytes in, readings out. No input, no output, no clock. Registers (function
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from operator import itemgetter
 
 from drivers.errors import ConfigurationError, LocalProtocolError
 from drivers.modbus.profile import ModbusRegister
-from drivers.modbus.words import Take, extremes, on_wire, pattern, taker
-from drivers.reading import Reading, Reason, Total
+from drivers.modbus.words import Take, extremes, on_wire, pattern, plain_format, taker
+from drivers.reading import Quality, Reading, Reason, Total
 from drivers.units import Unit
 from drivers.values import EXACT, IDENTITY, Linear, at_least, at_most, fraction, shortest, unit_fraction
 
@@ -170,6 +172,47 @@ def decode(decoder: Decoder, data: bytes, offset: int, timestamp: float) -> Read
     if decoder.special is not None:
         return decoder.special(decoder, number, timestamp)
     return Reading.good((number * decoder.num + decoder.add) / decoder.den, decoder.unit, timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Registers of one answer that are plain numbers: one unpacking takes them all.
+
+    `parts`: point name, bounds of the raw number, num, add and den of the decoder, unit.
+    """
+
+    shape: struct.Struct
+    parts: tuple[tuple[str, float, float, int, int, int, Unit], ...]
+
+
+def run_of(placed: Sequence[tuple[str, Decoder, int]]) -> tuple[Run, list[str]]:
+    """The registers among `placed` (name, decoder, byte offset) that one unpacking can take; their names.
+
+    High word first, no sentinel, nothing special, none overlapping another.
+    """
+    layout, end = ">", 0
+    parts: list[tuple[str, float, float, int, int, int, Unit]] = []
+    for name, each, offset in sorted(placed, key=itemgetter(2)):
+        code = plain_format(each.register.type, each.register.order)
+        if code is None or each.marks or each.special is not None or offset < end:
+            continue
+        layout += f"{offset - end}x{code}"
+        end = offset + each.size
+        parts.append((name, each.low, each.high, each.num, each.add, each.den, each.unit))
+    return Run(struct.Struct(layout), tuple(parts)), [part[0] for part in parts]
+
+
+def decode_run(run: Run, data: bytes, timestamp: float, readings: dict[str, Reading]) -> None:
+    """Put the readings of a run into `readings`: what `decode` gives for each, at a third of its cost."""
+    new, kind, good, none = tuple.__new__, Reading, Quality.GOOD, Reason.NONE  # looked up once: half the cost
+    for (name, low, high, num, add, den, unit), number in zip(
+        run.parts, run.shape.unpack_from(data), strict=True
+    ):
+        if low <= number <= high:  # so it is finite, and so is what comes of it: see `decoder`
+            readings[name] = new(kind, ((number * num + add) / den, unit, good, none, timestamp, None))
+        else:
+            reason = Reason.OUT_OF_RANGE if math.isfinite(number) else Reason.NOT_A_NUMBER
+            readings[name] = Reading.bad(reason, unit, timestamp)
 
 
 def decode_coil(decoder: Decoder, data: bytes, position: int, timestamp: float) -> Reading:

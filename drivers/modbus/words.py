@@ -54,6 +54,14 @@ def taker(kind: str, order: str) -> Take:
     return lambda data, offset: unpack(bytes(pick(data[offset : offset + size])))
 
 
+def plain_format(kind: str, order: str) -> str | None:
+    """The letter of `struct` for a number whose bytes stand highest first on the wire; None for others."""
+    code = _FORMATS.get(kind)
+    if code is None or byte_order(order, WIDTH[kind]) != tuple(range(2 * WIDTH[kind])):
+        return None
+    return code
+
+
 def _bcd(raw: bytes) -> float:
     digits = raw.hex()
     return int(digits) if digits.isdecimal() else math.nan

@@ -1,8 +1,8 @@
 """A reading keeps its promises however it was made."""
 
 import copy
-import dataclasses
 import math
+import pickle
 from decimal import Decimal
 
 import pytest
@@ -28,12 +28,12 @@ def test_the_short_ways_make_the_same_reading_as_the_long_one(made: Reading, pla
     assert hash(made) == hash(plain)
     assert repr(made) == repr(plain)
     assert copy.copy(made) == copy.deepcopy(made) == plain
-    assert dataclasses.replace(made, timestamp=8.0).timestamp == 8.0
+    assert pickle.loads(pickle.dumps(made)) == plain  # noqa: S301 (our own bytes)
 
 
 @pytest.mark.parametrize("reading", [GOOD, BAD])
 def test_a_reading_is_never_changed(reading: Reading) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         reading.value = 0.0  # type: ignore[misc]
 
 

@@ -32,7 +32,7 @@ def _readings() -> st.SearchStrategy[Reading]:
     return st.one_of(
         st.builds(Reading.good, value, units, times),
         st.builds(Reading.bad, reason, units, times),
-        st.builds(Reading, value, units, st.just(Quality.UNCERTAIN), reason, times),
+        st.builds(Reading, value, units, st.just(Quality.UNCERTAIN), reason, times, st.none()),
     )
 
 

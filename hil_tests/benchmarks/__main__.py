@@ -14,7 +14,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from hil_tests.benchmarks import bench_cycle, bench_decide, bench_journal, bench_memory, bench_modbus
+from hil_tests.benchmarks import (
+    bench_cycle,
+    bench_decide,
+    bench_gateways,
+    bench_journal,
+    bench_memory,
+    bench_modbus,
+    bench_rtu,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +65,49 @@ def _cycle() -> Iterator[Line]:
 
 
 def _modbus() -> Iterator[Line]:
-    cost = bench_modbus.measured()
-    plain = f"plain pymodbus {cost.plain_us:.0f} us"
+    for registers, rates in bench_modbus.measured().items():
+        ours = rates[bench_modbus.OURS]
+        for name, other in rates.items():
+            if name != bench_modbus.OURS:
+                yield Line(
+                    f"Modbus TCP, {registers} registers",
+                    f"{ours.requests_s:,.0f}/s, CPU {ours.cpu_us:.0f} us",
+                    f"{name}: {other.requests_s:,.0f}/s, CPU {other.cpu_us:.0f} us",
+                    ours.requests_s / other.requests_s,
+                )
+
+
+def _rtu() -> Iterator[Line]:
+    for pace in bench_rtu.measured():
+        kept = pace.hurried == 0 and (pace.baud != 9600 or pace.share >= bench_rtu.WANTED)
+        yield Line(
+            f"Modbus RTU, {pace.baud} baud, {pace.registers} registers",
+            f"{pace.cycle_ms:.1f} ms",
+            f"wire {pace.limit_ms:.1f} ms, {pace.hurried} hurried",
+            pace.share,
+            kept,
+        )
+
+
+def _gateways() -> Iterator[Line]:
+    ours, theirs = bench_gateways.measured()
+    what, peer = (
+        f"{bench_gateways.DEVICES} x {bench_gateways.REGISTERS} registers a second",
+        "ThingsBoard Gateway",
+    )
+    arrived = f"{peer} {theirs.values_s:,.0f}"
+    yield Line(f"{what}: values arrived/s", f"{ours.values_s:,.0f}", arrived, ours.values_s / theirs.values_s)
+    share = ours.cpu_us / theirs.cpu_us
+    spent = f"{peer} {theirs.cpu_us:.1f} us"
+    yield Line(f"{what}: CPU a value", f"{ours.cpu_us:.1f} us", spent, share, share <= bench_gateways.WANTED)
+    size = f"{peer} {theirs.bytes_a_value:.1f}"
     yield Line(
-        f"Modbus TCP, {bench_modbus.REGISTERS} registers", f"{cost.driver_us:.0f} us", plain, cost.ratio
+        f"{what}: bytes a value", f"{ours.bytes_a_value:.1f}", size, ours.bytes_a_value / theirs.bytes_a_value
+    )
+    memory = f"{peer} {theirs.resident_mb:.0f} MB"
+    kept = ours.resident_mb <= bench_memory.LIMIT_MB
+    yield Line(
+        f"{what}: memory", f"{ours.resident_mb:.0f} MB", memory, ours.resident_mb / theirs.resident_mb, kept
     )
 
 
@@ -81,6 +128,8 @@ BENCHES: Mapping[str, Callable[[], Iterator[Line]]] = {
     "decide": _decide,
     "cycle": _cycle,
     "modbus": _modbus,
+    "rtu": _rtu,
+    "gateways": _gateways,
     "memory": _memory,
 }
 

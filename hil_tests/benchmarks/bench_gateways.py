@@ -33,6 +33,7 @@ DEVICES = 64
 REGISTERS = 100
 SETTLE_S = 15.0
 MEASURE_S = 30.0
+WANTED = 0.2  # of the peer's processor time a value
 PEER = "thingsboard-gateway==3.8.5"
 PEER_NEEDS = (
     "pymodbus==3.9.2",

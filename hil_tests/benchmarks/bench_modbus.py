@@ -1,114 +1,106 @@
-"""Our Modbus driver reading 10 registers of a simulated meter beside plain pymodbus, in the same run.
+"""Modbus TCP, one request after the other: our driver, plain pymodbus, libmodbus in C, in the same run.
 
-The plain client is what the driver stands on; the ratio is what planning, decoding, units and quality cost on
-top. Both speak over the loopback to the same process. The pause that the meter's profile wants between two
-requests is left out: it is a wait, no work, and the plain client knows none.
+All ask the same server on libmodbus, which is never the bottleneck, for the first registers of one device.
+Ours plans, checks and makes a Reading of each; pymodbus makes a list of integers, libmodbus an array.
+The clients take turns, so that a busy machine slows them all.
 """
 
 import asyncio
-import contextlib
-import json
 import os
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+import uvloop
 from pymodbus.client import AsyncModbusTcpClient
 
-from drivers import DeviceSetting, ModbusTcpBus, Point, Profile, Unit, load_profile, open_driver
-from drivers.modbus.profile import ModbusProfile
-from edge.resources import config_dir
-from hil_tests.blackboard import Blackboard
-from hil_tests.devices import wiring
+from drivers import DeviceSetting, ModbusTcpBus, Point, Unit, open_driver, parse_profile
+from hil_tests.interop import peers
 
 TURNS = 7
-READS = 200  # a turn
-REGISTERS = 10
-METER = wiring.METERS[0]
-POINTS = {  # registers 0 to 9 of the datagram
-    "flow_v1": Unit.CUBIC_METRE_PER_HOUR,
-    "power": Unit.KILOWATT,
-    "temperature_t1": Unit.CELSIUS,
-    "temperature_t2": Unit.CELSIUS,
-}
-
-
-_SHOWN = ("primary_flow", "heat_power", "primary_supply_temperature", "primary_return_temperature")
+REQUESTS = 600  # a turn
+REGISTERS = (10, 100)
+LIBMODBUS = "libmodbus (C)"
+OURS, PLAIN = "our driver, uvloop", "plain pymodbus, uvloop"
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """Microseconds for one request and its answer, medians of the turns."""
+class Rate:
+    """Requests a second and processor time in us a request, medians of the turns."""
 
-    driver_us: float
-    plain_us: float
-
-    @property
-    def ratio(self) -> float:
-        """How many times the plain client; 1 means that the driver costs nothing."""
-        return self.driver_us / self.plain_us
+    requests_s: float
+    cpu_us: float
 
 
-@contextlib.contextmanager
-def _meter() -> Iterator[int]:
-    """The meter as a process of its own; its TCP port."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "board"
-        with Blackboard.create(path, wiring.slots(), owner="plant") as board:
-            for quantity in _SHOWN:
-                board.set(f"{METER.serves}.{quantity}", 50.0)
-            command = [sys.executable, "-m", "hil_tests.devices", "meter", METER.name, "--tcp"]
-            command += ["--board", str(path), "--parent", str(os.getpid())]
-            board.start(time.time(), time.monotonic(), 1.0)
-            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-                try:
-                    assert process.stdout is not None
-                    yield int(json.loads(process.stdout.readline())["port"])
-                finally:
-                    process.kill()
+Ask = Callable[[], Awaitable[object]]
 
 
-async def _microseconds(read: Callable[[], Awaitable[object]]) -> float:
-    began = time.perf_counter()
-    for _ in range(READS):
-        await read()
-    return (time.perf_counter() - began) / READS * 1e6
+async def _timed(ask: Ask) -> Rate:
+    await ask()
+    began, spent = time.perf_counter(), time.process_time()
+    for _ in range(REQUESTS):
+        await ask()
+    spent = time.process_time() - spent
+    return Rate(REQUESTS / (time.perf_counter() - began), spent / REQUESTS * 1e6)
 
 
-def _without_pause(profile: Profile) -> Profile:
-    assert isinstance(profile, ModbusProfile)
-    return profile.model_copy(update={"modbus": profile.modbus.model_copy(update={"gap_s": 0.0})})
+def _setting(registers: int) -> DeviceSetting:
+    header = {"id": "fast", "maker": "-", "model": "-", "protocol": "modbus"}
+    header |= {"source": "hil_tests.interop", "confidence": "own"}
+    rows = {
+        f"r{n}": {"function": 3, "address": n, "documented": "", "type": "u16", "unit": "degC", "scale": 0.01}
+        for n in range(registers)
+    }
+    return DeviceSetting("fast", parse_profile({"profile": header, "registers": rows}, "fast"), 1)
 
 
-async def _measure(port: int) -> Cost:
-    profile = _without_pause(load_profile(config_dir() / "profiles" / "kamstrup_multical_603.toml"))
-    points = [Point(name, METER.name, name, unit) for name, unit in POINTS.items()]
-    setting = DeviceSetting(METER.name, profile, METER.unit_id)
+async def _ours(port: int, registers: int) -> Rate:
+    points = [Point(f"r{n}", "fast", f"r{n}", Unit.CELSIUS) for n in range(registers)]
+    bus = ModbusTcpBus("127.0.0.1", port, 5.0)
+    async with open_driver(bus, [_setting(registers)], time.time) as driver:
+        return await _timed(lambda: driver.read(points))
+
+
+async def _plain(port: int, registers: int) -> Rate:
     client = AsyncModbusTcpClient("127.0.0.1", port=port)
-    async with open_driver(ModbusTcpBus("127.0.0.1", port, 1.0), [setting], time.time) as driver:
-        await client.connect()
-
-        async def ours() -> bool:
-            return all(reading.is_good for reading in (await driver.read(points)).values())
-
-        async def plain() -> bool:
-            answer = await client.read_holding_registers(0, count=REGISTERS, device_id=METER.unit_id)
-            return not answer.isError()
-
-        assert await ours()
-        assert await plain()
-
-        turns = [[await _microseconds(read) for read in (ours, plain)] for _ in range(TURNS)]
+    await client.connect()
+    try:
+        return await _timed(lambda: client.read_holding_registers(0, count=registers, device_id=1))
+    finally:
         client.close()
-    return Cost(*(statistics.median(column) for column in zip(*turns, strict=True)))
 
 
-def measured() -> Cost:
-    """The two take turns, so that a busy machine slows both."""
-    with _meter() as port:
-        return asyncio.run(_measure(port))
+def _libmodbus(port: int, registers: int) -> Rate:
+    command = [str(peers.LIBMODBUS_CLIENT), str(port), str(registers), str(5 * REQUESTS)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ)).stdout
+    return Rate(*map(float, told.split()))
+
+
+def _turn(port: int, registers: int) -> dict[str, Rate]:
+    """One turn of everybody. The server takes one connection at a time."""
+    found: dict[str, Rate] = {}
+    for loop, factory in (("uvloop", uvloop.new_event_loop), ("asyncio", asyncio.new_event_loop)):
+        for name, measure in (("our driver", _ours), ("plain pymodbus", _plain)):
+            with asyncio.Runner(loop_factory=factory) as runner:
+                found[f"{name}, {loop}"] = runner.run(measure(port, registers))
+    found[LIBMODBUS] = _libmodbus(port, registers)
+    return found
+
+
+def measured() -> dict[int, Mapping[str, Rate]]:
+    """Medians by number of registers and client."""
+    peers.set_up_libmodbus()
+    result: dict[int, Mapping[str, Rate]] = {}
+    with peers.running([str(peers.LIBMODBUS), "tcp", "1"]) as port:
+        for registers in REGISTERS:
+            turns = [_turn(int(port), registers) for _ in range(TURNS)]
+            result[registers] = {
+                name: Rate(
+                    statistics.median(turn[name].requests_s for turn in turns),
+                    statistics.median(turn[name].cpu_us for turn in turns),
+                )
+                for name in turns[0]
+            }
+    return result

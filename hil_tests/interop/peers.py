@@ -18,15 +18,24 @@ PEERS = HERE.parents[1] / "out" / "peers"
 NODE = PEERS / "node"
 PYTHON = PEERS / "python" / "bin" / "python"
 LIBMODBUS = PEERS / "libmodbus_server"
+LIBMODBUS_CLIENT = PEERS / "libmodbus_client"
+SERVER_SOURCE = SERVERS / "libmodbus_server.c"
+CLIENT_SOURCE = HERE.parent / "benchmarks" / "libmodbus_client.c"
 PACKAGES = ("pyMeterBus==0.8.5", "uModbus==1.0.4", "pyModbusTCP==0.3.1")
 
 
 def set_up() -> None:
     """Make what is missing or older than its recipe; RuntimeError or CalledProcessError when it cannot be."""
-    PEERS.mkdir(parents=True, exist_ok=True)
-    _once("libmodbus", (SERVERS / "libmodbus_server.c").read_bytes(), _compile)
+    set_up_libmodbus()
     _once("node", (HERE / "package-lock.json").read_bytes(), _install_node)
     _once("python", " ".join(PACKAGES).encode(), _install_python)
+
+
+def set_up_libmodbus() -> None:
+    """The programs in C alone: what the benchmarks need."""
+    PEERS.mkdir(parents=True, exist_ok=True)
+    recipe = SERVER_SOURCE.read_bytes() + CLIENT_SOURCE.read_bytes()
+    _once("libmodbus", recipe, _compile)
 
 
 def _once(name: str, recipe: bytes, make: Callable[[], None]) -> None:
@@ -43,8 +52,8 @@ def _compile() -> None:
     flags = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "libmodbus"], check=True, capture_output=True, text=True
     ).stdout.split()
-    source = str(SERVERS / "libmodbus_server.c")
-    subprocess.run(["gcc", "-O2", "-Wall", "-o", str(LIBMODBUS), source, *flags], check=True)
+    for source, program in ((SERVER_SOURCE, LIBMODBUS), (CLIENT_SOURCE, LIBMODBUS_CLIENT)):
+        subprocess.run(["gcc", "-O2", "-Wall", "-o", str(program), str(source), *flags], check=True)
 
 
 def _install_node() -> None:
