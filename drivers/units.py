@@ -11,7 +11,7 @@ from fractions import Fraction
 class Unit(StrEnum):
     """Units a register, a point or a reading can have. `STATE` is an enumeration or a bit, `ONE` a ratio.
 
-    A shaft's revolutions (rpm) and a supply's frequency (Hz) do not convert into each other: motors have poles.
+    A shaft's revolutions (rpm) and a supply's frequency (Hz) are not converted: motors have poles.
     """
 
     CELSIUS = "degC"

@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace, texts: Texts) -> int:
 
 
 def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """That of uvloop where it is to be had: it halves the cost of a Modbus TCP exchange; else Python's own."""
+    """Of uvloop where it is to be had: it halves the cost of Modbus TCP; else Python's own."""
     try:
         import uvloop  # noqa: PLC0415 - only the service needs it
     except ImportError:
