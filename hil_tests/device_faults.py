@@ -27,7 +27,7 @@ from drivers import (
     open_driver,
 )
 from drivers.tests.profiles import make_profile
-from drivers.tests.slaves import Slave, rtu, serve_rtu, tcp
+from drivers.tests.slaves import Pieces, Slave, rtu, serve_rtu, tcp
 from edge.acquisition import BusWorker, Input, Listeners, PolledDevice
 from edge.clock import SystemClock
 from edge.image import Inbox
@@ -78,6 +78,7 @@ class CountingSlave(Slave):
         super().__init__()
         self.counts = dict.fromkeys(units, 0)
         self.spoil: Callable[[list[int]], None] | None = None
+        self._last: dict[int, asyncio.Task[None]] = {}
         for unit in units:
             self.put(unit, 0, *[0] * 64)
 
@@ -91,6 +92,30 @@ class CountingSlave(Slave):
             self.put(unit, 0, *now)
         self.requests.clear()
         return super().answer(unit, pdu)
+
+    def send(self, request: bytes, right: bytes, write: Callable[[bytes], object]) -> None:
+        """Put the answer onto the line; a unit answers in the order it was asked, and waits for no other."""
+        unit = unit_of(request)
+        pieces = [(0.0, right)] if self.fault is None or unit != FAULTY else self.fault(request, right)
+        task = asyncio.get_running_loop().create_task(_deliver(pieces, write, self._last.get(unit)))
+        self._last[unit] = task
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+
+def unit_of(request: bytes) -> int:
+    """The unit that is asked: a read has 8 bytes on a serial line, 12 on TCP."""
+    return request[0] if len(request) == 8 else request[6]
+
+
+async def _deliver(
+    pieces: Pieces, write: Callable[[bytes], object], before: asyncio.Task[None] | None
+) -> None:
+    for delay_s, data in pieces:
+        await asyncio.sleep(delay_s)
+        if before is not None:
+            await asyncio.wait((before,))
+        write(data)
 
 
 @dataclass

@@ -199,13 +199,3 @@ FAULTS: tuple[DeviceFault, ...] = (
 def rows() -> Iterator[tuple[DeviceFault, Kind]]:
     """Each fault on each kind of line it is possible on."""
     return ((fault, kind) for fault in FAULTS for kind in fault.kinds)
-
-
-def only_faulty(fault: Fault) -> Fault:
-    """The fault of one unit: its neighbours answer rightly."""
-
-    def answered(request: bytes, right: bytes) -> Pieces:
-        unit = request[0] if len(request) == 8 else request[6]
-        return fault(request, right) if unit == FAULTY else [(0.0, right)]
-
-    return answered
