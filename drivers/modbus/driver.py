@@ -7,7 +7,6 @@ that one wrong address never costs its neighbours more than once.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -22,22 +21,14 @@ from drivers.errors import (
     TransportError,
 )
 from drivers.modbus.line import Line, open_line
-from drivers.modbus.profile import ModbusOptions, ModbusProfile, ModbusRegister
+from drivers.modbus.plans import Job, ServedDevice, Targets
+from drivers.modbus.profile import ModbusProfile
 from drivers.modbus.registers import (
-    Decoder,
-    Run,
     Span,
-    covers,
-    decode,
-    decode_coil,
     decode_run,
-    decoder,
     encode,
-    plan,
-    run_of,
-    span,
 )
-from drivers.modbus.request import COILS, Request
+from drivers.modbus.request import Request
 from drivers.reading import Reading, Reason
 from drivers.settings import DeviceSetting, ModbusRtuBus, ModbusTcpBus
 from drivers.traffic import Tap
@@ -45,128 +36,12 @@ from drivers.traffic import Tap
 _TEMPORARY_CODES = frozenset({5, 6})  # acknowledge, busy: asking for less would not help (V1.1b3, 7)
 
 
-_MOST_COILS = 2000  # in one request (V1.1b3, 6.1)
-_COILS_A_REGISTER = 16
-
-Read = Callable[[Decoder, bytes, int, float], Reading]
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    name: str
-    span: Span
-    decoder: Decoder
-
-
-Targets = tuple[tuple[_Target, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One request and the points that live in its answer, each with the place where it begins there.
-
-    Plain numbers are taken in one `run`, the `single` others by `read`.
-    """
-
-    request: Request
-    span: Span
-    targets: Targets
-    run: Run
-    read: Read
-    single: Targets  # those that are not in the run
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The requests for some points."""
-
-    points: tuple[Point, ...]
-    jobs: tuple[_Job, ...]
-
-
-@dataclass(slots=True)
-class _Device:
-    """A device and what was learned of its refusals: `holes` falls to 0 and -1, `alone` are refused spans."""
-
-    id: str
-    unit: int
-    profile: ModbusProfile
-    holes: int
-    alone: set[Span] = field(default_factory=set)
-    plans: dict[tuple[str, str, int], _Plan] = field(default_factory=dict)
-
-    @property
-    def options(self) -> ModbusOptions:
-        return self.profile.modbus
-
-    def register(self, name: str) -> ModbusRegister:
-        try:
-            return self.profile.registers[name]
-        except KeyError:
-            text = f"device {self.id}: {self.profile.profile.id} has no register {name!r}: correct the point"
-            raise ConfigurationError(text) from None
-
-    def jobs_for(self, points: tuple[Point, ...]) -> tuple[_Job, ...]:
-        """The requests for these points; planned once and again after something was learned."""
-        # to hash every point would cost more than the whole exchange; equal ones are mostly the same ones
-        key = points[0].name, points[-1].name, len(points)
-        plan_ = self.plans.get(key)
-        if plan_ is None or plan_.points != points:
-            targets = [self._target(point) for point in points]
-            plan_ = self.plans[key] = _Plan(points, self.planned(targets, self.holes))
-        return plan_.jobs
-
-    def _target(self, point: Point) -> _Target:
-        if point.device != self.id:
-            raise LocalProtocolError(f"one request is for one device, not for {self.id} and {point.device}")
-        register = self.register(point.register)
-        return _Target(point.name, span(register), decoder(register, point.unit))
-
-    def planned(self, targets: Sequence[_Target], holes: int) -> tuple[_Job, ...]:
-        most, alone = self.options.max_registers, frozenset(self.alone)
-        words = [t.span for t in targets if t.span.function not in COILS]
-        coils = [t.span for t in targets if t.span.function in COILS]
-        blocks = plan(words, most, holes, alone)
-        if coils:
-            most, wide = min(_COILS_A_REGISTER * most, _MOST_COILS), max(holes, _COILS_A_REGISTER * holes)
-            blocks += plan(coils, most, wide, alone)
-        return tuple(self._job(block, targets) for block in blocks)
-
-    def _job(self, block: Span, targets: Sequence[_Target]) -> _Job:
-        # a span read alone may also lie inside a merged block: it is taken from its own request only
-        inside = [
-            t for t in targets if covers(block, t.span) and (t.span not in self.alone or t.span == block)
-        ]
-        coils = block.function in COILS
-        places = [
-            (t, t.span.start - block.start if coils else 1 + 2 * (t.span.start - block.start)) for t in inside
-        ]
-        run, taken = run_of([] if coils else [(t.name, t.decoder, place) for t, place in places])
-        single = tuple((t, place) for t, place in places if t.name not in taken)
-        read = decode_coil if coils else decode
-        return _Job(Request.read(self.unit, block), block, tuple(places), run, read, single)
-
-    def learn(self, refused: set[Span]) -> None:
-        """After a request was refused: these spans are to blame, or else the way they were merged."""
-        if refused:
-            self.alone |= refused
-        else:
-            self.holes = 0 if self.holes > 0 else -1
-        self.plans.clear()
-
-    def forgive(self, job: _Job) -> None:
-        """A span that was refused has been answered: it may be merged again."""
-        if job.span in self.alone:
-            self.alone.discard(job.span)
-            self.plans.clear()
-
-
 class ModbusDriver:
     """All devices of one bus, serial or TCP. Readings bear the time of receipt: Unix seconds from `now`."""
 
     def __init__(self, bus: ModbusRtuBus | ModbusTcpBus, now: Callable[[], float], tap: Tap) -> None:
         self._bus = bus
-        self._devices: dict[str, _Device] = {}
+        self._devices: dict[str, ServedDevice] = {}
         self._line = open_line(bus, tap)
         self._now = now
 
@@ -179,7 +54,7 @@ class ModbusDriver:
             raise ConfigurationError(f"device {device.id}: unit_id {unit} must be {lowest} to {highest}")
         profile = device.expect(ModbusProfile)
         self.dismiss(device.id)
-        self._devices[device.id] = _Device(device.id, unit, profile, profile.modbus.merge_holes)
+        self._devices[device.id] = ServedDevice(device.id, unit, profile, profile.modbus.merge_holes)
         self._line.ids.setdefault(unit, device.id)
 
     def dismiss(self, device: str) -> None:
@@ -220,7 +95,7 @@ class ModbusDriver:
         request = Request.write(device.unit, register.write.function, register.address, words)
         await self._line.ask(device.id, request, device.options.gap_s)
 
-    def _device(self, point: Point) -> _Device:
+    def _device(self, point: Point) -> ServedDevice:
         try:
             return self._devices[point.device]
         except KeyError as error:
@@ -230,7 +105,7 @@ class ModbusDriver:
 class _Round:
     """One pass over the jobs of a device, gathering readings and faults."""
 
-    def __init__(self, line: Line, device: _Device, now: Callable[[], float]) -> None:
+    def __init__(self, line: Line, device: ServedDevice, now: Callable[[], float]) -> None:
         self._line = line
         self._device = device
         self._now = now
@@ -244,7 +119,7 @@ class _Round:
             raise self._fault
         return self._readings
 
-    async def take(self, job: _Job) -> None:
+    async def take(self, job: Job) -> None:
         """Run one job; after a lost line the remaining ones are not even tried."""
         if isinstance(self._fault, TransportError):
             self._bad(job.targets, Reason.NO_ANSWER)
@@ -256,7 +131,7 @@ class _Round:
             self._answered = True
             await self._refused(job, error)
 
-    async def _fetch(self, job: _Job) -> None:
+    async def _fetch(self, job: Job) -> None:
         """Fill in the job's readings; DeviceError when the device refuses, other faults are kept."""
         try:
             payload = await self._ask(job)
@@ -271,7 +146,7 @@ class _Round:
             for target, place in job.single:
                 self._readings[target.name] = job.read(target.decoder, payload, place, now)
 
-    async def _ask(self, job: _Job) -> bytes:
+    async def _ask(self, job: Job) -> bytes:
         line, device, options = self._line, self._device.id, self._device.options
         for _ in range(options.retries):
             try:
@@ -280,7 +155,7 @@ class _Round:
                 line.retry(device)  # a meter that slept, a disturbed frame: once more
         return await line.ask(device, job.request, options.gap_s)
 
-    async def _refused(self, job: _Job, error: DeviceError) -> None:
+    async def _refused(self, job: Job, error: DeviceError) -> None:
         spans = {target.span for target, _ in job.targets}
         if len(spans) == 1 or error.code in _TEMPORARY_CODES:
             self._bad(job.targets, Reason.DEVICE)

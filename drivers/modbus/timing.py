@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from drivers.driver import Point
-from drivers.modbus.driver import _Device as ServedDevice
 from drivers.modbus.line import silence_s
+from drivers.modbus.plans import ServedDevice
 from drivers.modbus.profile import ModbusProfile
 from drivers.settings import DeviceSetting, ModbusRtuBus
 from drivers.timing import Exchange
