@@ -6,11 +6,14 @@ file, and a Python environment of the peers' own. None of it is shipped, and non
 
 import contextlib
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 SERVERS = HERE / "servers"
@@ -21,7 +24,14 @@ LIBMODBUS = PEERS / "libmodbus_server"
 LIBMODBUS_CLIENT = PEERS / "libmodbus_client"
 SERVER_SOURCE = SERVERS / "libmodbus_server.c"
 CLIENT_SOURCE = HERE.parent / "benchmarks" / "libmodbus_client.c"
-PACKAGES = ("pyMeterBus==0.8.5", "uModbus==1.0.4", "pyModbusTCP==0.3.1")
+PACKAGES = (
+    "pyMeterBus==0.8.5",
+    "pymbusparser==0.5.3",
+    "uModbus==1.0.4",
+    "pyModbusTCP==0.3.1",
+    "minimalmodbus==2.1.1",
+)
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NODE_PATH": str(NODE / "node_modules")}
 
 
 def set_up() -> None:
@@ -78,19 +88,67 @@ def node(script: str) -> list[str]:
     return ["node", str(SERVERS / script)]
 
 
+@dataclass(frozen=True)
+class Peer:
+    """A peer's process and the first line it said (its port, or what it has to say)."""
+
+    process: "subprocess.Popen[str]"
+    first: str
+
+    def order(self, what: Mapping[str, object]) -> None:
+        """Give one order as a line of JSON; returns when the peer has obeyed."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(what) + "\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline().strip() != "done":
+            raise RuntimeError(f"the peer did not obey {what}")
+
+
 @contextlib.contextmanager
-def running(command: Sequence[str]) -> Iterator[str]:
-    """A peer's process; the first line it prints (its port, or what it has to say)."""
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NODE_PATH": str(NODE / "node_modules")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+def started(command: Sequence[str]) -> Iterator[Peer]:
+    """A peer that has said its first line; RuntimeError when it ends without one."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=_ENVIRONMENT) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline().strip()
             if not line:
                 raise RuntimeError(f"the peer did not start: {' '.join(command)}")
-            yield line
+            yield Peer(process, line)
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str]) -> Iterator[str]:
+    """A peer's process; its first line."""
+    with started(command) as peer:
+        yield peer.first
+
+
+def told(command: Sequence[str], data: object = None) -> Any:  # noqa: ANN401 (JSON)
+    """What a peer's program answers to `data`, both as JSON; CalledProcessError when it fails."""
+    found = subprocess.run(
+        command, input=json.dumps(data), stdout=subprocess.PIPE, text=True, check=True, env=_ENVIRONMENT
+    )
+    return json.loads(found.stdout)
+
+
+def versions() -> dict[str, str]:
+    """The peers' own versions, by name."""
+    wanted: dict[str, str] = json.loads((HERE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    return (
+        {"libmodbus": _said("pkg-config", "--modversion", "libmodbus")}
+        | {"mbpoll": _said("mbpoll", "-V").rpartition(" ")[2]}
+        | {"node": _said("node", "--version").removeprefix("v")}
+        | {f"npm {name}": version for name, version in wanted.items()}
+        | {name: version for name, _, version in (package.partition("==") for package in PACKAGES)}
+    )
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().split("\n")[0]
 
 
 if __name__ == "__main__":
