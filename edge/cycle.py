@@ -3,6 +3,7 @@
 One step a period on absolute monotonic deadlines. A missed deadline is skipped and counted, not made up for.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,6 +23,7 @@ from edge.image import Inbox, ProcessImage
 from edge.outputs import Outputs
 from edge.recorder import Recorder
 from edge.records import Command, Event
+from edge.requests import Answer, Request
 from edge.rules.model import Pack
 from edge.site import Site
 
@@ -100,6 +102,7 @@ class Cycle:
     outputs: Outputs = field(init=False)
     holds: Holds = field(init=False)
     _routes: Mapping[str, Bus] = field(init=False)
+    _asked: list[tuple[Request, asyncio.Future[Answer]]] = field(default_factory=list)
     _snapshot_at: float = -math.inf
     _state_at: float = -math.inf
     _offset: float | None = None  # wall less monotonic time at the last step, s
@@ -129,6 +132,12 @@ class Cycle:
         """Back to automatic from the next step on; a point that is not held is no error."""
         self.holds.end(point, self.clock.now(), by=who)
 
+    async def request(self, request: Request) -> Answer:
+        """Hand a technician's request to the next step; its answer comes after the events are stored."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked.append((request, answer))
+        return await answer
+
     def _next(self, deadline: float, period: float) -> float:
         """The next deadline in the future; those already past are missed."""
         now = self.clock.now().monotonic
@@ -143,7 +152,16 @@ class Cycle:
         compliance = new_day(self.minds.compliance, self.pack, now)
         decision = decide(self.minds.control, image, self.site, compliance.heating, now)
         decision = self.holds.arbitrated(decision, now)
-        judgement = judge(self.minds.watch, image, decision.views, self.site, self.limits, now)
+        asked = self._taken()
+        judgement = judge(
+            self.minds.watch,
+            image,
+            decision.views,
+            self.site,
+            self.limits,
+            now,
+            [request for request, _ in asked],
+        )
         compliance, duties = follow(
             compliance, self.pack, self.site, judgement.outages, judgement.events, now
         )
@@ -151,9 +169,20 @@ class Cycle:
         events = [*self._bus_events(), *decision.events, *judgement.events, *duties, *self._overruns(now)]
         events += [*self._clock_step(now), *self.holds.drain_events()]
         await self._record_and_write(decision, events, image)
+        self._answer([answer for _, answer in asked], judgement.answers)
         self.pace.steps += 1
         self.publish(Outcome(image, decision, judgement, compliance))
         self.alive()
+
+    def _taken(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
+        """The requests of this step; whoever has gone away meanwhile wants nothing any more."""
+        asked, self._asked = self._asked, []
+        return [(request, answer) for request, answer in asked if not answer.done()]
+
+    def _answer(self, waiting: Sequence[asyncio.Future[Answer]], answers: Sequence[Answer]) -> None:
+        for future, answer in zip(waiting, answers, strict=True):
+            if not future.done():
+                future.set_result(replace(answer, recorded=not self.recorder.failing))
 
     async def _record_and_write(self, decision: Decision, events: list[Event], image: ProcessImage) -> None:
         """The intent first, then the field."""

@@ -4,7 +4,7 @@ A watcher apart from control, in the manner of Klipper's verify_heater: it asks 
 as they should, reads what control shows, and commands nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -23,6 +23,7 @@ from edge.events.points import doubt_observations, point_observations
 from edge.events.totals import doubtful, follow
 from edge.image import ProcessImage
 from edge.records import Cause, CircuitView, Event, Plain
+from edge.requests import Answer, Request, refused
 from edge.site import Site
 
 
@@ -39,12 +40,16 @@ class WatchState:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one cycle found. `outages` holds open ones by circuit, `alarms` active ones in first-out order."""
+    """What one cycle found. `outages` holds open ones by circuit, `alarms` active ones in first-out order.
+
+    `answers` are those to the requests, one each in their order.
+    """
 
     state: WatchState
     events: tuple[Event, ...]
     outages: Mapping[str, Outage]
     alarms: tuple[Alarm, ...]
+    answers: tuple[Answer, ...] = ()
 
 
 def judge(
@@ -54,8 +59,13 @@ def judge(
     site: Site,
     limits: Limits,
     now: Instant,
+    requests: Sequence[Request] = (),
 ) -> Judgement:
-    """One cycle. Never raises for any image; the caller journals the events before it acts on them."""
+    """One cycle. Never raises for any image; the caller journals the events before it acts on them.
+
+    Requests are taken first, in their order: they speak of what was shown before this cycle.
+    """
+    state, asked_events, answers = _requested(state, requests, now)
     started = now.monotonic if state.started is None else state.started
     facts = {c.id: circuit_facts(c, image, views.get(c.id)) for c in site.circuits}
     circuits: dict[str, CircuitWatch] = {}
@@ -71,7 +81,26 @@ def judge(
     board, alarm_events = step_alarms(state.board, seen, now)
     outages = {name: watch.outage for name, watch in circuits.items() if watch.outage is not None}
     new = replace(state, board=board, circuits=circuits, totals=totals, started=started)
-    return Judgement(new, (*alarm_events, *events), outages, board.active())
+    events = [*asked_events, *alarm_events, *events]
+    return Judgement(new, tuple(events), outages, board.active(), answers)
+
+
+def _requested(
+    state: WatchState, requests: Sequence[Request], now: Instant
+) -> tuple[WatchState, list[Event], tuple[Answer, ...]]:
+    """The state after all requests, what happened by them, and an answer to each."""
+    events: list[Event] = []
+    answers: list[Answer] = []
+    for request in requests:
+        state, found, answer = _ask(state, request, now)
+        events += found
+        answers.append(answer)
+    return state, events, tuple(answers)
+
+
+def _ask(state: WatchState, request: Request, now: Instant) -> tuple[WatchState, Sequence[Event], Answer]:
+    """One request, by what it is about: alarms go to the board, outages to their own room."""
+    return state, (), refused("request.unknown", what=type(request).__name__)
 
 
 def _observations(
