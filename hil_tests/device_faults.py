@@ -33,7 +33,7 @@ from edge.clock import SystemClock
 from edge.image import Inbox
 
 PERIOD_S = 0.5
-TIMEOUT_S = 0.15
+TIMEOUT_S = 0.2
 STUCK_S = 1.5
 UNITS = (1, 2, 3, 4)
 FAULTY = 4

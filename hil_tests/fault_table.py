@@ -156,7 +156,7 @@ FAULTS: tuple[DeviceFault, ...] = (
     DeviceFault("silence", BOTH, SILENT, _always(lambda q, r: [])),
     DeviceFault("late", BOTH, BROKEN, _always(lambda q, r: [(1.3 * TIMEOUT_S, r)])),
     DeviceFault("later than the next request", BOTH, BROKEN, _always(lambda q, r: [(1.6 * PERIOD_S, r)])),
-    DeviceFault("slow, but in time", BOTH, NONE, _always(lambda q, r: [(0.4 * TIMEOUT_S, r)]), read=True),
+    DeviceFault("slow, but in time", BOTH, NONE, _always(lambda q, r: [(0.3 * TIMEOUT_S, r)]), read=True),
     DeviceFault("twice", BOTH, BROKEN, _always(lambda q, r: [(0.0, r), (0.0, r)]), read=True),
     DeviceFault("again, unasked", BOTH, BROKEN, _always(lambda q, r: [(0.0, r), (0.05, r)]), read=True),
     DeviceFault("the previous answer", TCP, BROKEN, _previous),

@@ -112,7 +112,8 @@ def check_values(found: list[Seen]) -> None:
     """Nothing wrong was accepted; what is read is read, what is bad is bad for a reason of the table."""
     assert [(seen.name, seen.wrong) for seen in found if seen.wrong] == []
     faulty = [(seen, seen.fault) for seen in found if seen.fault is not None]
-    assert [(seen.name, seen.reasons) for seen, fault in faulty if not seen.reasons <= fault.bad] == []
+    late = frozenset({Reason.NO_ANSWER})  # a busy machine may make any answer late
+    assert [(seen.name, seen.reasons) for seen, fault in faulty if not seen.reasons <= fault.bad | late] == []
     assert [(seen.name, seen.reads) for seen, fault in faulty if (seen.reads > 0) != fault.read] == []
     assert [(seen.name, seen.image) for seen, fault in faulty if fault.stuck and not stuck(seen)] == []
 
@@ -141,12 +142,20 @@ async def test_no_fault_of_a_unit_becomes_a_wrong_value_or_costs_its_neighbours_
         assert quantile(pooled, 0.99) <= GROWTH * max(PERIOD_S, quantile(calm, 0.99))
         allowed_s = GROWTH * max(PERIOD_S, quantile(calm, 0.9))
         slow = [(seen.name, p90) for seen in faulty if (p90 := quantile(seen.intervals, 0.9)) > allowed_s]
-        assert slow == [] or [name for name, _ in slow] == shared(faulty)
+        assert [each for each in slow if each[0] not in shared(faulty)] == []
+    check_shared(found)
 
 
 def shared(found: list[Seen]) -> list[str]:
-    """Faults of the connection itself: once, they cost each neighbour a reading, which is too much for a p90."""
+    """Faults of the connection itself, once: they cost each neighbour a reading, more than a quantile bears."""
     return [seen.name for seen in found if seen.fault is not None and seen.fault.once]
+
+
+def check_shared(found: list[Seen]) -> None:
+    """A neighbour that lost a reading with the connection has the next one within two periods."""
+    for seen in found:
+        if seen.name in shared(found):
+            assert max(seen.intervals) <= 2 * PERIOD_S + SLACK_S
 
 
 @pytest.mark.long
@@ -159,7 +168,9 @@ async def test_over_a_minute_of_each_fault_the_neighbours_p99_interval_grows_a_f
         print_table(found, calm)
     check_values(found)
     check_return(found)
-    assert [seen.name for seen in found if quantile(seen.intervals, 0.99) > GROWTH * calm[seen.kind]] == []
+    check_shared(found)
+    slow = [seen.name for seen in found if quantile(seen.intervals, 0.99) > GROWTH * calm[seen.kind]]
+    assert [name for name in slow if name not in shared(found)] == []
 
 
 def print_table(found: list[Seen], calm: dict[Kind, float]) -> None:
