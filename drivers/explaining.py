@@ -23,9 +23,5 @@ def explain(bus: Bus, traffic: Traffic) -> Meaning | None:
             from drivers.mbus.explain import explain as mbus  # noqa: PLC0415 (only where it is used)
 
             return mbus(traffic.data)
-        case MBusBus():
-            from drivers.mbus.explain import explain as mbus  # noqa: PLC0415 (only where it is used)
-
-            return mbus(traffic.data)
         case _:
             return None
