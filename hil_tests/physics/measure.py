@@ -5,6 +5,7 @@ Units are those of edge/points.py. Lags and the meters' refresh live in the stat
 
 from collections.abc import Mapping
 from functools import lru_cache
+from zlib import crc32
 
 from hil_tests.physics.noise import Noise
 from hil_tests.physics.parameters import Circuit, Plant
@@ -38,6 +39,7 @@ def _circuit(circuit: Circuit, state: CircuitState, noise: Noise, points: dict[s
     points[f"{name}.primary_flow"] = round(probes.meter_m3h, 2)
     points[f"{name}.heat_power"] = round(probes.meter_w * 1e-3, 1)
     points[f"{name}.heat_energy"] = float(int(account.energy_kwh))
+    points[f"{name}.meter_number"] = float(crc32(name.encode()))  # as it stands on the meter, never the same
     points[f"{name}.primary_volume"] = int(account.volume_m3 * 100.0) / 100.0
     points[f"{name}.secondary_supply_temperature"] = _temperature(probes.supply_c, noise)
     points[f"{name}.secondary_return_temperature"] = _temperature(probes.secondary_return_c, noise)
