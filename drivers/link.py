@@ -6,6 +6,7 @@ gives it). Errors of the operating system become drivers.errors here.
 
 import asyncio
 import contextlib
+import errno
 import os
 import ssl
 import termios
@@ -184,6 +185,8 @@ class Link:
             raise ClosedError(f"{self.name}: TLS refused ({error.reason or error})") from error
         except OSError as error:
             raise ClosedError(f"{self.name}: cannot be opened ({error.strerror or error})") from error
+        except ValueError as error:  # what is no name at all, such as 10.0.0..5, fails before any look-up
+            raise ConfigurationError(f"{self.name}: no host can have this name ({error})") from error
         if pipe.ended:
             raise ClosedError(f"{self.name}: connection closed by the device")
         return pipe
@@ -192,7 +195,10 @@ class Link:
         try:
             return _Tty(port, self)
         except serial.SerialException as error:
-            raise ClosedError(f"{self.name}: cannot be opened ({error})") from error
+            why = os.strerror(error.errno) if error.errno else str(error)
+            busy = error.errno in (errno.EAGAIN, errno.EBUSY)
+            text = "cannot be opened: another program holds it" if busy else f"cannot be opened ({why})"
+            raise ClosedError(f"{self.name}: {text}") from error
         except (ValueError, termios.error, OSError) as error:
             raise ConfigurationError(f"{self.name}: refuses these line settings ({error})") from error
 

@@ -10,7 +10,7 @@ from time import monotonic
 
 import pytest
 
-from drivers.errors import ClosedError, NoAnswerError
+from drivers.errors import ClosedError, ConfigurationError, NoAnswerError
 from drivers.link import Link
 from drivers.settings import SerialPort, TcpHost
 from drivers.tests.modbus_bench import until
@@ -153,3 +153,11 @@ async def test_a_tty_carries_bytes_both_ways_and_tells_its_end(ends: tuple[int, 
     await link.open(1.0)
     assert link.is_open
     link.close()
+
+
+@pytest.mark.parametrize("host", ["10.0.0..5", "a" * 64, "meter..local"])
+async def test_a_host_name_that_cannot_be_is_a_configuration_error(host: str) -> None:
+    link = Link(TcpHost(host, 502))
+    with pytest.raises(ConfigurationError, match=r"no host"):
+        await link.open(1.0)
+    assert not link.is_open
