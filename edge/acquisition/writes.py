@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from drivers import Driver, DriverError
+from drivers import ConfigurationError, DeviceError, Driver, DriverError, LocalProtocolError
 from edge.acquisition.settings import Output
 from edge.clock import Clock
 from edge.records import Command, Plain
@@ -20,6 +20,8 @@ Tell = Callable[[str, str, dict[str, Plain]], None]
 PAUSE_S, PAUSE_LIMIT_S = 2.0, 60.0  # after a refusal, doubling
 DAY_S = 86_400.0
 CHECKS, RECHECK_S = 3, 2.0  # a device may take a moment to show what it was given
+_CERTAINLY_NOT = (DeviceError, LocalProtocolError, ConfigurationError)
+"""Errors after which nothing was stored. After any other the device may have, and only its answer is lost."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,11 @@ class _Pen:
         if self.output.per_day is None or self.last is None or self.refusals:
             return False
         return self.output.agrees(command.value, self.last)
+
+    @property
+    def blind(self) -> bool:
+        """True when a memory that wears out can be asked what it holds, and nobody knows (after a restart)."""
+        return self.output.per_day is not None and self.output.read_back and self.last is None
 
     def expect(self, value: float, now: float) -> None:
         """`value` was accepted: look for it at once; a mere renewal does not put off what is looked for."""
@@ -124,16 +131,40 @@ class Writes:
 
     async def _write(self, pen: _Pen, command: Command, driver: Driver) -> None:
         try:
-            await driver.write(pen.output.point, command.value)
+            if pen.blind:
+                await self._look(pen, driver)
+                if pen.last is not None and pen.output.agrees(command.value, pen.last):
+                    self._accepted(pen, command)
+                    return
         except DriverError as error:
             self._refused(pen, command, error)
+            return
+        try:
+            await driver.write(pen.output.point, command.value)
+        except DriverError as error:
+            if not isinstance(error, _CERTAINLY_NOT):
+                self._stored(pen)
+                pen.last = None
+            self._refused(pen, command, error)
         else:
+            self._stored(pen)
             self._accepted(pen, command)
+
+    @staticmethod
+    async def _look(pen: _Pen, driver: Driver) -> None:
+        """Learn what the memory holds: what is there already is not written, however often we restart."""
+        point = pen.output.point
+        pen.last = (await driver.read((point,)))[point.name].value
+
+    def _stored(self, pen: _Pen) -> None:
+        """The memory was written, or perhaps: that counts, too."""
+        if pen.output.per_day is not None:
+            pen.written.append(self._clock.now().monotonic)
 
     def _refused(self, pen: _Pen, command: Command, error: DriverError) -> None:
         pause_s = min(PAUSE_S * 2.0 ** min(pen.refusals, 16), PAUSE_LIMIT_S)
         pen.refusals += 1
-        pen.not_before = self._clock.now().monotonic + pause_s
+        pen.not_before = self._clock.now().monotonic + max(pause_s, pen.output.interval_s)
         if command.point not in self.failed:
             self.failed.add(command.point)
             self._tell("output.failed", command.point, {"error": str(error)})
@@ -146,8 +177,6 @@ class Writes:
             pen.expect(command.value, now)
         pen.refusals, pen.last, pen.exhausted = 0, command.value, False
         pen.not_before = now + pen.output.interval_s
-        if pen.output.per_day is not None:
-            pen.written.append(now)
         if command.point in self.failed:
             self.failed.discard(command.point)
             self._tell("output.accepted", command.point, {"value": command.value})

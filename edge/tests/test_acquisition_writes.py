@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from drivers import DeviceError, Driver, Point, Unit
+from drivers import DeviceError, Driver, NoAnswerError, Point, Unit
 from edge.acquisition import BusWorker, Input, Output, PolledDevice
 from edge.image import Inbox
 from edge.records import Command, Holder
@@ -108,6 +108,46 @@ def test_what_a_memory_with_a_budget_holds_is_not_written_again() -> None:
         assert bench.wrote(VALVE) == [33.0]
 
     in_simulated_time(story())
+
+
+def test_what_a_memory_held_before_a_restart_is_not_written_again() -> None:
+    async def story() -> None:
+        held = {VALVE.name: 33.0}
+        for _ in range(5):
+            bench = Bench(Output(VALVE, per_day=10, read_back=True))
+            bench.field.values.update(held)
+            bench.wanted[VALVE.name] = lambda now: 33.0
+            await bench.run(5.0)
+            assert bench.wrote(VALVE) == []
+            bench.wanted[VALVE.name] = lambda now: 34.0
+            await bench.run(5.0)
+            assert bench.wrote(VALVE) == [34.0]
+
+    in_simulated_time(story())
+
+
+@pytest.mark.parametrize("read_back", [True, False])
+def test_a_write_whose_answer_is_lost_counts_in_the_budget_of_a_memory(read_back: bool) -> None:
+    async def story() -> None:
+        bench = Bench(Output(VALVE, per_day=5, read_back=read_back, interval_s=5.0))
+        lose_answers_to_writes(bench.worker.driver)
+        bench.wanted[VALVE.name] = lambda now: 50.0
+        await bench.run(3600.0)
+        assert len(bench.wrote(VALVE)) == (1 if read_back else 5)  # shown by the device: it is there
+        assert bench.worker.failed == (set() if read_back else {VALVE.name})
+
+    in_simulated_time(story())
+
+
+def lose_answers_to_writes(driver: Driver) -> None:
+    """Every write is carried out, and nobody hears of it."""
+    write = driver.write
+
+    async def unheard(point: Point, value: float) -> None:
+        await write(point, value)
+        raise NoAnswerError("the answer was lost")
+
+    driver.write = unheard  # type: ignore[method-assign]
 
 
 def test_a_device_that_refuses_writes_is_asked_with_growing_pauses_and_read_as_ever() -> None:
