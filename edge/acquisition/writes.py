@@ -55,7 +55,7 @@ class _Pen:
 
     @property
     def blind(self) -> bool:
-        """True when a memory that wears out can be asked what it holds, and nobody knows (after a restart)."""
+        """True when nobody knows what a memory that wears out holds and it can be asked: after a restart."""
         return self.output.per_day is not None and self.output.read_back and self.last is None
 
     def expect(self, value: float, now: float) -> None:
