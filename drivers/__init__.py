@@ -11,6 +11,7 @@ from drivers.errors import (
     ProtocolError,
     RemoteProtocolError,
     TransportError,
+    UntrustedError,
 )
 from drivers.explaining import explain
 from drivers.mbus.search import Found, Outcome, PrimaryScan, Searchable, SecondarySearch
@@ -80,6 +81,7 @@ __all__ = [
     "Traffic",
     "TransportError",
     "Unit",
+    "UntrustedError",
     "Verdict",
     "convert",
     "explain",

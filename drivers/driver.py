@@ -69,3 +69,9 @@ class Browsable(Protocol):
 
     async def certificate(self) -> str | None:
         """SHA-256 of our own certificate, made if there is none yet; None where the bus is insecure."""
+
+    async def trust(self, thumbprint: str) -> str:
+        """Believe the server whose rejected certificate has this SHA-256; the name in it.
+
+        ConfigurationError where there is none, or the bus is insecure.
+        """

@@ -9,6 +9,7 @@ DriverError
 │   └── RemoteProtocolError   the device answered something the protocol forbids
 ├── DeviceError         the device answered properly: it refuses (`code` is the protocol's own)
 └── ConfigurationError  profile, address or option cannot work; retrying is useless
+    └── UntrustedError  a server's certificate that a person must decide about
 
 Library exceptions are translated into these in one place per protocol and never cross the border.
 """
@@ -52,3 +53,12 @@ class DeviceError(DriverError):
 
 class ConfigurationError(DriverError):
     """Profile, address or option cannot work."""
+
+
+class UntrustedError(ConfigurationError):
+    """A server shows a certificate that a person must decide about: its owner's name and its SHA-256."""
+
+    def __init__(self, text: str, name: str, thumbprint: str) -> None:
+        super().__init__(text)
+        self.name = name
+        self.thumbprint = thumbprint

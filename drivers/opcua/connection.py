@@ -20,7 +20,13 @@ from asyncua.ua.uaerrors import UaError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from drivers.errors import ClosedError, ConfigurationError, DeviceError, LocalProtocolError
+from drivers.errors import (
+    ClosedError,
+    ConfigurationError,
+    DeviceError,
+    LocalProtocolError,
+    UntrustedError,
+)
 from drivers.opcua.faults import DISTRUST, translated
 from drivers.opcua.pki import Identity, own
 from drivers.opcua.trust import believe, require_application
@@ -111,6 +117,8 @@ async def _secure(client: Client, bus: OpcUaBus, us: Identity, now: datetime) ->
         believed = await asyncio.to_thread(
             believe, endpoint.ServerCertificate or b"", bus.pki, host, now, bus.accept_expired
         )
+    except UntrustedError as error:
+        raise UntrustedError(f"{bus.url}: {error}", error.name, error.thumbprint) from error
     except ConfigurationError as error:
         raise ConfigurationError(f"{bus.url}: {error}") from error
     for warning in believed.warnings:

@@ -28,6 +28,7 @@ from drivers.errors import (
 from drivers.node import Node
 from drivers.opcua.browse import browse
 from drivers.opcua.connection import identity
+from drivers.opcua.pki import trust_rejected
 from drivers.opcua.profile import OpcUaProfile, OpcUaRegister, Stamps
 from drivers.opcua.session import Session, Wanted
 from drivers.reading import Quality, Reading, Reason
@@ -153,6 +154,12 @@ class OpcUaDriver:
         """SHA-256 of our certificate, made if there is none yet; None where the site says insecure."""
         us = await identity(self._bus)
         return None if us is None else us.thumbprint
+
+    async def trust(self, thumbprint: str) -> str:
+        """Move a server's certificate from rejected to trusted; the name in it."""
+        if self._bus.pki is None:
+            raise ConfigurationError(f"{self._bus.url}: the site says insecure: no certificate is looked at")
+        return await asyncio.to_thread(trust_rejected, self._bus.pki, thumbprint)
 
     def _register(self, point: Point) -> OpcUaRegister:
         try:

@@ -201,6 +201,29 @@ def keep_rejected(folder: Path, certificate: x509.Certificate) -> Path:
     return file
 
 
+def trust_rejected(folder: Path, wanted: str) -> str:
+    """Move the certificate with this SHA-256 from rejected/ to trusted/; its owner's name.
+
+    `wanted` are all 64 digits, spaces and colons between them or not: a person has compared the whole of it.
+    ConfigurationError where there is none, or it cannot be moved.
+    """
+    digits = re.sub(r"[\s:]", "", wanted).lower()
+    for file in sorted((folder / "rejected").glob("*.der")):
+        try:
+            found = _load(file.read_bytes())[0]
+            if found.fingerprint(hashes.SHA256()).hex() == digits:
+                file.replace(folder / "trusted" / file.name)
+                return common_name(found)
+        except ValueError as error:
+            _log.warning("%s: no certificate that can be read (%s)", file, error)
+        except OSError as error:
+            raise ConfigurationError(f"{file}: cannot be moved to trusted ({error.strerror})") from error
+    raise ConfigurationError(
+        f"{folder / 'rejected'}: holds no certificate with the SHA-256 {wanted[:80]}: connect once, so that "
+        "the server shows its own, and give all 64 digits"
+    )
+
+
 def common_name(certificate: x509.Certificate) -> str:
     """The name of its owner, as far as the certificate has one."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)

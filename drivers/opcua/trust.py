@@ -25,7 +25,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from drivers.errors import ConfigurationError
+from drivers.errors import ConfigurationError, UntrustedError
 from drivers.opcua.pki import certificates, common_name, keep_rejected, thumbprint, uris_of
 
 _LONGEST_PATH = 4  # authorities between a server and the trusted one
@@ -54,7 +54,7 @@ def believe(sent: bytes, pki: Path, host: str, now: datetime, accept_expired: bo
     direct = leaf in trusted
     path = () if direct else _authorities(leaf, chain[1:], trusted)
     if path is None:
-        raise ConfigurationError(_unknown(leaf, pki))
+        raise UntrustedError(_unknown(leaf, pki), common_name(leaf), thumbprint(leaf))
     _refuse_weak(leaf)
     warnings = [w for c in (leaf, *path) for w in _time(c, now, accept_expired)]
     if not _names_host(leaf, host):

@@ -8,6 +8,7 @@ from pathlib import Path
 RUNTIME = Path("/run/substation-edge")
 SITE = Path("/etc/substation-edge/site.toml")
 SOCKET = "fieldwork.sock"
+POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
 LINE = "line"  # the bus of --port, --host or a URL
 
 
@@ -107,6 +108,12 @@ def add_browse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("node", nargs="?", help="where to begin (default: Objects)")
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--thumbprint", action="store_true", help="show the certificate we present")
+    parser.add_argument("--trust", metavar="SHA256", help="believe the server with this certificate")
+    parser.add_argument("--pki", type=Path, help="with a URL: folder of certificates; none: no encryption")
+    parser.add_argument("--policy", choices=POLICIES, default=POLICIES[0], help="with a URL and --pki")
+    parser.add_argument("--security", choices=["Sign", "SignAndEncrypt"], default="SignAndEncrypt")
+    parser.add_argument("--user", help="with a URL: user name")
+    parser.add_argument("--password-file", type=Path, help="with a URL: file that holds the password")
     _add_common(parser)
 
 

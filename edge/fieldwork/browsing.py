@@ -6,17 +6,20 @@ from drivers import Browsable, Driver, Node
 from edge.fieldwork import places
 from edge.fieldwork.access import Access
 from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, note
+from edge.records import Event, Plain
 
 _DEEPEST = 10
 _MOST_CHILDREN = 1000
 _MOST = 5000  # nodes of one answer
 
 
-async def browse(access: Access, asked: Asked, _who: str) -> Stream:
+async def browse(access: Access, asked: Asked, who: str) -> Stream:
     """Node messages, parents first."""
     view = places.bus(access, asked.text("bus"))
     start = asked.text("node") if asked.has("node") else None
     depth = asked.whole("depth", 1, _DEEPEST, 2)
+    if asked.has("trust"):
+        yield await _trust(access, view.id, asked.text("trust"), who)
     if asked.flag("thumbprint"):
         yield await _ours(access, view.id)
     waiting: list[tuple[Node, int]] = []
@@ -52,6 +55,21 @@ async def _ours(access: Access, bus: str) -> Message:
 
     found = await access.run(bus, job)
     return note("insecure") if found is None else note("our_certificate", sha256=found)
+
+
+async def _trust(access: Access, bus: str, sha256: str, who: str) -> Message:
+    """The server with this certificate is believed from now on; the journal says who decided it."""
+
+    async def job(driver: Driver) -> str:
+        if not isinstance(driver, Browsable):
+            raise FieldworkError("cannot_browse", bus=bus)
+        return await driver.trust(sha256)
+
+    name = await access.run(bus, job)
+    now = access.now()
+    body: dict[str, Plain] = {"who": who, "name": name, "sha256": sha256}
+    await access.record(Event("technician.trust", bus, now, now, body))
+    return note("trusted", name=name)
 
 
 def _is_housekeeping(node: Node) -> bool:

@@ -40,29 +40,36 @@ def run(options: argparse.Namespace, texts: Texts) -> int:
     """One command, from its parsed arguments to its exit code."""
     printer = Printer(texts, raw=options.json)
     try:
-        return asyncio.run(_run(options, printer))
+        return _run(options, printer)
     except FieldworkError as error:
         printer.show(error.message())
         return 2
 
 
-async def _run(options: argparse.Namespace, printer: Printer) -> int:
+def _run(options: argparse.Namespace, printer: Printer) -> int:
     request = _REQUESTS[options.verb](options)
     if "bus" in request and _line(options):
         request["bus"] = LINE
     if options.verb == "write" and not options.yes and "value" in request:
-        code = await _once(options, request, printer)
-        if code != 0 or not _confirmed(printer):
-            return code or 1
+        code = asyncio.run(_once(options, request, printer))
+        if code != 0:
+            return code
+        if not _confirmed(printer):
+            printer.declined()
+            return 1
         request["confirmed"] = True
         printer.again()
-    return await _once(options, request, printer)
+    return asyncio.run(_once(options, request, printer))
 
 
 def _confirmed(printer: Printer) -> bool:
+    """Asked outside of any event loop: there Ctrl-C and the end of input are a no, at once."""
     if not sys.stdin.isatty():
         raise FieldworkError("not_confirmed")
-    return printer.ask()
+    try:
+        return printer.ask()
+    except (KeyboardInterrupt, EOFError):
+        return False
 
 
 async def _once(options: argparse.Namespace, request: dict[str, Any], printer: Printer) -> int:
@@ -78,7 +85,7 @@ async def _once(options: argparse.Namespace, request: dict[str, Any], printer: P
                     if message["kind"] == "draft":
                         printer.show(_drafted(options.draft, str(message["text"])))
     except asyncio.CancelledError:  # Ctrl-C: what was found stands
-        printer.interrupted()
+        printer.interrupted(options.verb == "scan")
         return 0 if options.verb == "monitor" else 130
     return verdict.code
 
@@ -141,7 +148,7 @@ def _site(options: argparse.Namespace) -> tuple[dict[str, BusView], Path]:
 def _line(options: argparse.Namespace) -> list[tuple[Bus, str]]:
     """What --port, --host or a URL names, once for each speed; [] where a bus of the site is meant."""
     if options.verb == "browse" and str(options.bus).startswith("opc.tcp://"):
-        return [(OpcUaBus(options.bus, insecure=True), options.bus)]
+        return [(_opcua(options), options.bus)]
     protocol = getattr(options, "protocol", "modbus")
     if getattr(options, "port", None):
         bauds = options.baud or [_BAUDS[protocol]]
@@ -150,6 +157,19 @@ def _line(options: argparse.Namespace) -> list[tuple[Bus, str]]:
         port = options.tcp_port or _TCP_PORTS[protocol]
         return [(_tcp(options, protocol, port), f"{options.host}:{port}")]
     return []
+
+
+def _opcua(options: argparse.Namespace) -> Bus:
+    """A server by its URL: without a folder of certificates nothing is encrypted, and no password sent."""
+    return OpcUaBus(
+        options.bus,
+        insecure=options.pki is None,
+        policy=options.policy,
+        security=options.security,
+        pki=options.pki,
+        user=options.user,
+        password_file=options.password_file,
+    )
 
 
 def _serial(options: argparse.Namespace, protocol: str, baud: int) -> Bus:
@@ -199,5 +219,5 @@ _REQUESTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "write": _write,
     "monitor": _plain("bus", "device", "seconds"),
     "probe": _plain("bus", "unit", "function", "first", "last", "wait_s"),
-    "browse": _plain("bus", "node", "depth", "thumbprint"),
+    "browse": _plain("bus", "node", "depth", "thumbprint", "trust"),
 }

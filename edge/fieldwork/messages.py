@@ -39,6 +39,14 @@ def encode(message: Message) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
+_OPTIONS = {"first": "--from", "last": "--to", "for_s": "--for", "wait_s": "--wait"}
+
+
+def bad(name: str, given: object) -> FieldworkError:
+    """An argument that cannot be, by the name it has on the command line."""
+    return FieldworkError("bad_argument", name=_OPTIONS.get(name, name), given=str(given)[:60])
+
+
 class Asked:
     """A request's arguments, each taken with its type; FieldworkError `bad_argument` where one is wrong."""
 
@@ -50,7 +58,7 @@ class Asked:
         value = self._request.get(name)
         value = otherwise if value is None else value
         if not isinstance(value, str):
-            raise FieldworkError("bad_argument", name=name, given=repr(value)[:40])
+            raise bad(name, repr(value)[:40])
         return value
 
     def number(self, name: str, low: float, high: float, otherwise: float | None = None) -> float:
@@ -59,13 +67,13 @@ class Asked:
         value = otherwise if value is None else value
         if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
             return float(value)
-        raise FieldworkError("bad_argument", name=name, given=repr(value)[:40])
+        raise bad(name, f"{repr(value)[:30]} ({low:g} … {high:g})")
 
     def whole(self, name: str, low: int, high: int, otherwise: int | None = None) -> int:
         """A whole number from `low` to `high`."""
         value = self.number(name, low, high, otherwise)
         if value != int(value):
-            raise FieldworkError("bad_argument", name=name, given=repr(value)[:40])
+            raise bad(name, value)
         return int(value)
 
     def flag(self, name: str) -> bool:
@@ -80,5 +88,5 @@ class Asked:
         """One of the words known."""
         value = self.text(name, otherwise)
         if value not in known:
-            raise FieldworkError("bad_argument", name=name, given=value[:40])
+            raise bad(name, f"{value[:20]} ({', '.join(known)})")
         return value

@@ -5,7 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 
-from drivers import Driver, DriverError, Point, Traffic, Verdict, explain
+from drivers import Driver, DriverError, OpcUaBus, Point, Traffic, Verdict, explain
 from edge.fieldwork import places, temporary
 from edge.fieldwork.access import Access, BusView
 from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, note
@@ -44,6 +44,8 @@ class _Heard:
 async def monitor(access: Access, asked: Asked, _who: str) -> Stream:
     """Frame messages until `seconds` are over or the stream is closed."""
     view = places.bus(access, asked.text("bus"))
+    if isinstance(view.setting, OpcUaBus):
+        raise FieldworkError("no_frames", bus=view.id)
     device = asked.text("device") if asked.has("device") else None
     if device is not None and device not in {each.setting.id for each in view.devices}:
         raise FieldworkError("unknown_device", name=device, bus=view.id)

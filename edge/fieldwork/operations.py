@@ -11,6 +11,7 @@ from drivers import (
     DriverError,
     NoAnswerError,
     ProtocolError,
+    UntrustedError,
 )
 from edge.fieldwork.access import Access
 from edge.fieldwork.browsing import browse
@@ -65,5 +66,7 @@ async def perform(access: Access, request: Request, who: str) -> Stream:
 
 def as_fieldwork(error: DriverError) -> FieldworkError:
     """What a fault of the field is to a technician."""
+    if isinstance(error, UntrustedError):
+        return FieldworkError("untrusted", name=error.name, sha256=error.thumbprint)
     code = next(code for kind, code in _CODES if isinstance(error, kind))
     return FieldworkError(code, why=str(error))

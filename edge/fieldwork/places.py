@@ -24,7 +24,7 @@ class Target:
 def bus(access: Access, name: str) -> BusView:
     """The bus of that id."""
     if name not in access.buses:
-        raise FieldworkError("unknown_bus", name=name, known=_nearest(name, access.buses))
+        raise FieldworkError("unknown_bus", name=name, known=", ".join(access.buses) or "-")
     return access.buses[name]
 
 
@@ -38,6 +38,8 @@ def target(access: Access, words: str) -> Target:
             return Target(where, fitted, (fitted.setting.points[words],), words)
     name, _, register = words.partition(".")
     if name not in devices:
+        if name in access.buses:
+            raise FieldworkError("a_bus", name=name)
         known = [*devices, *(p for _, fitted in devices.values() for p in fitted.setting.points)]
         raise FieldworkError("unknown_target", name=words, known=_nearest(words, known))
     where, fitted = devices[name]

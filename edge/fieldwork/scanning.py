@@ -5,7 +5,7 @@ Most Modbus devices know no question for what they are: a unit is there when it 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from drivers import (
@@ -32,10 +32,13 @@ from drivers import (
 from edge.assembly import load_profiles
 from edge.fieldwork import places, temporary
 from edge.fieldwork.access import Access, BusView
-from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, note
+from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, bad, note
 from edge.resources import config_dir
 
+_ABSENT = frozenset({Reason.SENTINEL, Reason.NOT_A_NUMBER})  # how meters mark a sensor that is not there
+_NO_TEMPERATURE = 1e-3  # what floats in a wrong word order often are
 _CHECKED = 3  # registers of a profile that are read to judge whether it fits
+_MOST_MASKS = 8  # colliding numbers that are named one by one
 _MOST_CLOSED = 3  # connections lost in a row until the line counts as gone
 
 
@@ -50,7 +53,9 @@ async def scan(access: Access, asked: Asked, _who: str) -> Stream:
 
 
 async def _modbus(access: Access, view: BusView, asked: Asked) -> Stream:
-    first, last = asked.whole("first", 1, 247, 1), asked.whole("last", 1, 247, 247)
+    first, last = _range(asked, 1, 247)
+    if asked.flag("secondary"):
+        raise FieldworkError("not_m_bus", bus=view.id)
     known = {each.setting.unit_id: each.setting for each in view.devices}
     candidates = await asyncio.to_thread(profiles, access.folder, "modbus")
     began, found, closed = asyncio.get_running_loop().time(), 0, 0
@@ -79,6 +84,15 @@ async def _modbus(access: Access, view: BusView, asked: Asked) -> Stream:
         if setting is None and answer != "garbled":
             yield {"kind": "like", "place": unit, "profiles": await _alike(access, view, unit, candidates)}
     yield _progress(len(units), len(units), found, began, "")
+    yield note("scanned", found=found, first=first, last=last)
+
+
+def _range(asked: Asked, low: int, high: int) -> tuple[int, int]:
+    """The addresses from --from to --to."""
+    first, last = asked.whole("first", low, high, low), asked.whole("last", low, high, high)
+    if first > last:
+        raise bad("last", f"{last} < {first}")
+    return first, last
 
 
 def _progress(done: int, total: int, found: int, began: float, where: str) -> Message:
@@ -146,9 +160,10 @@ async def _fits(access: Access, view: BusView, unit: int, profile: Profile) -> f
     found = await temporary.read(access, view.id, profile, unit, group) if group else {}
     if not found or any(not _sensible(reading) for reading in found.values()):
         return 0.0
-    if all(reading.value == 0 for reading in found.values()):
+    if all(not reading.value for reading in found.values()):
         return 0.0
-    return sum(2.0 if reading.unit is Unit.CELSIUS else 1.0 for reading in found.values())
+    good = (reading for reading in found.values() if reading.value is not None)
+    return sum(2.0 if reading.unit is Unit.CELSIUS else 1.0 for reading in good)
 
 
 def telling(profile: ModbusProfile) -> list[str]:
@@ -160,13 +175,16 @@ def telling(profile: ModbusProfile) -> list[str]:
 
 def _sensible(reading: Reading) -> bool:
     if reading.quality is not Quality.GOOD or reading.value is None:
-        return reading.reason is Reason.SENTINEL  # a sensor that is not there, and is marked so
-    return reading.unit is not Unit.CELSIUS or (-40.0 <= reading.value <= 180.0)
+        return reading.reason in _ABSENT
+    if reading.unit is not Unit.CELSIUS:
+        return True
+    return -40.0 <= reading.value <= 180.0 and not 0 < abs(reading.value) < _NO_TEMPERATURE
 
 
 async def _mbus(access: Access, view: BusView, asked: Asked) -> Stream:
     """Primary addresses in turn, or the search by meter numbers, which finds meters with equal addresses."""
-    primary = PrimaryScan(asked.whole("first", 0, 250, 0), asked.whole("last", 0, 250, 250))
+    first, last = _range(asked, 0, 250)
+    primary = PrimaryScan(first, last)
     search = SecondarySearch() if asked.flag("secondary") else primary
     known = {each.setting.address: each.setting for each in view.devices}
     began = asyncio.get_running_loop().time()
@@ -188,9 +206,26 @@ async def _mbus(access: Access, view: BusView, asked: Asked) -> Stream:
                 "device": None if setting is None else setting.id,
                 "profile": identity,
             }
+    if isinstance(search, SecondarySearch):
+        for message in _told(search, began):
+            yield message
+        return
     yield _progress(1000, 1000, len(search.found), began, "")
-    for mask in search.collisions if search is not primary else []:
+    yield note("scanned", found=len(search.found), first=first, last=last)
+
+
+def _told(search: SecondarySearch, began: float) -> Iterator[Message]:
+    """What is to be said at the end of a search by numbers: of what it could not tell apart, too."""
+    done = round(1000 * search.progress)
+    yield _progress(done if search.gave_up else 1000, 1000, len(search.found), began, "")
+    for mask in search.collisions[:_MOST_MASKS]:
         yield note("collision", mask=mask)
+    if len(search.collisions) > _MOST_MASKS:
+        yield note("more_collisions", count=len(search.collisions) - _MOST_MASKS)
+    if search.gave_up:
+        yield note("gave_up", count=len(search.collisions), percent=round(100 * search.progress))
+    else:
+        yield note("searched", found=len(search.found))
 
 
 async def _find(access: Access, view: BusView, address: str) -> tuple[Found, str]:
@@ -244,6 +279,7 @@ async def _cjt188(access: Access, view: BusView, _asked: Asked) -> Stream:
         }
         return
     yield _progress(len(_CJT188_WAYS), len(_CJT188_WAYS), 0, began, "")
+    yield note("nobody", ways=len(_CJT188_WAYS))
 
 
 async def _whoever(access: Access, view: BusView, identifier: str, meter_type: int) -> str:

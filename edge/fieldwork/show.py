@@ -54,11 +54,16 @@ class Printer:
         """The same command's second part follows: what was said once is not said again."""
         self._quiet = True
 
-    def interrupted(self) -> None:
-        """Ctrl-C."""
+    def interrupted(self, searching: bool) -> None:
+        """Ctrl-C; what a search has found stands."""
         self._clear()
         if not self._raw:
-            self._say(self._texts("fieldwork.interrupted", found=self._found))
+            key = "fieldwork.interrupted" if searching else "fieldwork.stopped"
+            self._say(self._texts(key, found=self._found))
+
+    def declined(self) -> None:
+        """The question was not answered with yes."""
+        self._say(self._texts("fieldwork.declined"), "yellow")
 
     def ask(self) -> bool:
         """Whether to go on: y or j or 是."""
