@@ -36,7 +36,7 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Bench:
-    """A meter (unit 8), a valve (22), a room unit (2): on TCP by their ports, meter and valve on a tty, too."""
+    """A meter (unit 8), a valve (22), a room unit (2): TCP ports of all, ttys of the first two."""
 
     board: Blackboard
     ports: dict[str, int]
