@@ -46,7 +46,7 @@ from edge.upstream.source import READERS
 log = logging.getLogger(__name__)
 
 FAREWELL_S = 3.0  # real seconds
-STATUS_POINTS = 1000  # written each second; a larger station is shown less often, for it costs 5 us a point
+STATUS_POINTS = 300  # written each second; a larger station is shown less often, for it costs 5 us a point
 
 OpenDriver = Callable[[Bus, Sequence[DeviceSetting], Callable[[], float], Tap], Driver]
 

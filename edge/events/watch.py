@@ -6,6 +6,7 @@ as they should, reads what control shows, and commands nothing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import cast
 
 from edge.clock import Instant
@@ -127,17 +128,24 @@ def _rooms(
 ) -> list[Observation]:
     """Rooms that are too cold. A warm one without an alarm is passed over at once: there may be thousands."""
     found: list[Observation] = []
-    minimum_c = limits.room_minimum_c
+    minimum_c, tracks, value = limits.room_minimum_c, board.tracks, image.value
     for room in site.rooms:
-        where = f"room.{room.id}"
-        temperature = image.value(f"{where}.temperature")
+        where, point, subject = _room_names(room.id)
+        temperature = value(point)
         warm = temperature is None or minimum_c is None or temperature >= minimum_c
-        if warm and f"{where}:{ROOM_COLD.key}" not in board.tracks:
+        if warm and subject not in tracks:
             continue
         circuit = facts.get(room.circuit)
         due = circuit.due if circuit is not None else None
         found += observe((ROOM_COLD,), where, RoomFacts(due, temperature, minimum_c), board)
     return found
+
+
+@lru_cache(maxsize=1 << 14)
+def _room_names(room: str) -> tuple[str, str, str]:
+    """The room as a place, its point and the subject of its alarm; made once, asked for each cycle."""
+    where = f"room.{room}"
+    return where, f"{where}.temperature", f"{where}:{ROOM_COLD.key}"
 
 
 def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
