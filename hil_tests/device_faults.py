@@ -171,7 +171,8 @@ class Wire:
 
 
 @asynccontextmanager
-async def _gateway(wire: Wire) -> AsyncIterator[int]:
+async def gateway(wire: Wire) -> AsyncIterator[int]:
+    """The units behind a TCP gateway on a free port, which is given."""
     server = await asyncio.start_server(wire.talk, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
@@ -190,7 +191,7 @@ async def _bus(wire: Wire, timeout_s: float) -> AsyncIterator[ModbusRtuBus | Mod
         async with serve_rtu(wire.slave) as port:
             yield ModbusRtuBus(port, baud=115200, parity="N", timeout_s=timeout_s)
     else:
-        async with _gateway(wire) as number:
+        async with gateway(wire) as number:
             yield ModbusTcpBus("127.0.0.1", number, timeout_s=timeout_s)
 
 
@@ -217,8 +218,9 @@ class Witness(Inbox):
         count: Callable[[str], int],
         shows: Callable[[str, int], Mapping[str, float]],
         stuck: Mapping[str, float] | None = None,
+        limit_s: float = 60.0,
     ) -> None:
-        super().__init__({point.name: 60.0 for point in points}, SystemClock().now(), stuck)
+        super().__init__({point.name: limit_s for point in points}, SystemClock().now(), stuck)
         self._count, self._shows = count, shows
         self._seen: dict[str, int] = {}
         self.split = False

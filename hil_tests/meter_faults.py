@@ -91,26 +91,40 @@ class MeterBench:
 
     def begin(self, fault: Fault | None, spoil: bool = False) -> None:
         """The second meter has a fault from now on; None and False heal it."""
-        self.counters[f"m{FAULTY}"].spoil = spoil
-        self.line.fault = None if fault is None else lambda q, r: fault(q, r) if self._asks(q) else _plain(r)
+        spoil_line(self.kind, self.line, self.counters, fault, spoil)
 
-    def _asks(self, request: bytes) -> bool:
-        """True for a request of the meter's readings (on M-Bus: not for what precedes it)."""
-        if self.kind == "mbus":
-            return request[0] == 0x10 and request[2] == FAULTY and request[1] & 0x0F == 0x0B
-        return request[2:9] == bytes.fromhex(_number(FAULTY))[::-1]
+
+def spoil_line(
+    kind: Kind,
+    line: mbus.MeterLine | cjt188.MeterLine,
+    counters: Mapping[str, Counter],
+    fault: Fault | None,
+    spoil: bool = False,
+) -> None:
+    """The second meter of the line has a fault from now on; None and False heal it."""
+    counters[f"m{FAULTY}"].spoil = spoil
+    line.fault = None if fault is None else lambda q, r: fault(q, r) if _asked(kind, q) else _plain(r)
+
+
+def _asked(kind: Kind, request: bytes) -> bool:
+    """True for a request of the faulty meter's readings (on M-Bus: not for what precedes it)."""
+    if kind == "mbus":
+        return request[0] == 0x10 and request[2] == FAULTY and request[1] & 0x0F == 0x0B
+    return request[2:9] == bytes.fromhex(_number(FAULTY))[::-1]
 
 
 def _plain(right: bytes) -> Pieces:
     return [(0.0, right)] if right else []
 
 
-def _shows(kind: Kind) -> Callable[[str, int], Mapping[str, float]]:
-    def shows(device: str, count: int) -> Mapping[str, float]:
+def shows(kind: Kind) -> Callable[[str, int], Mapping[str, float]]:
+    """What a meter shows in an answer, by register name."""
+
+    def shown(device: str, count: int) -> Mapping[str, float]:
         number = (int(device[1:]) * MILLION + count) / _SCALE[kind]
         return {"energy": number, "volume": number}
 
-    return shows
+    return shown
 
 
 @asynccontextmanager
@@ -123,10 +137,10 @@ async def meter_bench(kind: Kind) -> AsyncIterator[MeterBench]:
     witness = Witness(
         [point for own in points.values() for point in own],
         lambda device: counters[device].count,
-        _shows(kind),
+        shows(kind),
     )
     traffic = Listeners()
-    async with _served(kind, counters) as (line, bus, settings):
+    async with meters_served(kind, counters) as (line, bus, settings):
         driver = open_driver(bus, settings, time.time, traffic)
         now = time.monotonic()
         devices = {
@@ -141,7 +155,8 @@ Served = tuple[mbus.MeterLine | cjt188.MeterLine, MBusBus | Cjt188Bus, list[Devi
 
 
 @asynccontextmanager
-async def _served(kind: Kind, counters: Mapping[str, Counter]) -> AsyncIterator[Served]:
+async def meters_served(kind: Kind, counters: Mapping[str, Counter]) -> AsyncIterator[Served]:
+    """The meters of these counters on a TCP converter: line, bus and the settings of the devices."""
     if kind == "mbus":
         registers = {name: {"quantity": name, "unit": unit.value} for name, unit in UNITS.items()}
         profile = make_profile("mbus", registers, retries=0)

@@ -147,7 +147,7 @@ async def test_no_fault_of_a_unit_becomes_a_wrong_value_or_costs_its_neighbours_
 
 
 def shared(found: list[Seen]) -> list[str]:
-    """Faults of the connection itself, once: they cost each neighbour a reading, more than a quantile bears."""
+    """Faults of the connection itself, once: each neighbour loses a reading, more than a quantile bears."""
     return [seen.name for seen in found if seen.fault is not None and seen.fault.once]
 
 
