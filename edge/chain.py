@@ -4,8 +4,8 @@ Layout, complete enough for a stranger to check a record without this program:
 
 - `body`       canonical msgpack of a map: keys are strings in code-point order at every level, integers and
                strings in their shortest msgpack form, floats are finite and 64 bit, no bin, no ext type.
-- `body_hash`  SHA-256 of the bytes of `body` (32 bytes). The body stands apart, so that it could be erased
-               while the chain still holds.
+- `body_hash`  SHA-256 of the bytes of `body` (32 bytes). The chain is made of it and not of the body, so that
+               a body can be erased (its column set to null) while the chain still holds.
 - `header`     msgpack of this array of 9, in shortest forms:
                [1, seq, boot_id, boottime_ns, wall_ns, clock_state, kind, subject, body_hash]
                1 is the version of this layout; seq counts from 1; boottime_ns since boot and wall_ns since
@@ -17,21 +17,26 @@ Layout, complete enough for a stranger to check a record without this program:
 `seq` rises by one from row to row, but for a row of kind `journal.segment`. It is written when a damaged file
 was put aside: it stands on the last row that was still whole (its body names that row's `last_seq` and
 `last_hash`, hex), and its own seq is larger than any the damaged file can have used.
-A check is then, in full (sqlite3 and msgpack given):
+A row stands in one table, `rows`, whose columns are those of the header, `hash` and `body`. A check of the
+chain is then, in full (sqlite3 and msgpack given; where old rows were purged, the table `purged` holds the
+hash to begin with, and a row `journal.purged` says the same):
 
     prev = bytes(32)
     for *head, body_hash, hash, body in db.execute("select seq, boot_id, boottime_ns, wall_ns, clock_state,"
-            " kind, subject, body_hash, hash, body from rows join bodies using (seq) order by seq"):
+            " kind, subject, body_hash, hash, body from rows order by seq"):
         assert hashlib.sha256(body).digest() == body_hash
         prev = hashlib.sha256(prev + msgpack.packb([1, *head, body_hash])).digest()
         assert prev == hash, head[0]
+
+The table `checkpoints` holds signed heads of the Merkle tree over `hash` of the rows in this order: see
+`checkpoint.py` and `merkle.py`.
 """
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
 
@@ -100,6 +105,13 @@ class Row:
         """The chain up to and with this row."""
         return Head(self.seq, self.hash)
 
+    @property
+    def sealed(self) -> "Sealed":
+        """The fields in their order."""
+        clocks = (self.boottime_ns, self.wall_ns, self.clock_state)
+        proof = (self.body_hash, self.hash, self.body)
+        return (self.seq, self.boot_id, *clocks, self.kind, self.subject, *proof)
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -157,29 +169,42 @@ def _plain(value: object, depth: int = 0) -> Any:  # noqa: ANN401 - the union of
     raise BodyError(f"a body holds plain values only, not {type(value).__name__}")
 
 
-def canonical(body: Mapping[str, Plain]) -> bytes:
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
+def _simple(body: Mapping[Any, Any]) -> dict[str, Any] | None:
+    """`body` with sorted keys when it is flat and plain at a glance; None when that needs a closer look."""
+    if type(body) is not dict:
+        return None
+    for key, value in body.items():
+        kind = type(value)
+        if type(key) is not str or kind not in _SIMPLE or (kind is float and not math.isfinite(value)):
+            return None
+    return {key: body[key] for key in sorted(body)}
+
+
+def canonical(body: Mapping[str, Plain], pack: Callable[[object], bytes] = msgpack.packb) -> bytes:
     """The one msgpack of a body; BodyError for anything that is not plain, finite and of bounded size."""
     if not isinstance(body, Mapping):
         raise BodyError(f"a body is a map, not {type(body).__name__}")
-    packed: bytes = msgpack.packb(_plain(body))
+    simple = _simple(body)
+    try:
+        packed = pack(_plain(body) if simple is None else simple)
+    except (OverflowError, UnicodeEncodeError):  # an integer or a string: the slow way says which
+        packed = pack(_plain(body))
     if len(packed) > MAX_BODY:
         raise BodyError(f"a body may have {MAX_BODY} bytes, not {len(packed)}")
     return packed
 
 
-def _digest(prev: bytes, header: tuple[int | str | bytes, ...]) -> bytes:
-    packed: bytes = msgpack.packb((LAYOUT, *header))
-    return hashlib.sha256(prev + packed).digest()
-
-
 def digest(prev: bytes, row: Row) -> bytes:
     """SHA-256 over the hash before and the header of `row`."""
     clocks = (row.boottime_ns, row.wall_ns, row.clock_state)
-    return _digest(prev, (row.seq, row.boot_id, *clocks, row.kind, row.subject, row.body_hash))
+    header = msgpack.packb((LAYOUT, row.seq, row.boot_id, *clocks, row.kind, row.subject, row.body_hash))
+    return hashlib.sha256(prev + header).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An entry whose body is already canonical: nothing about it can fail any more."""
 
     kind: str
@@ -187,20 +212,47 @@ class Draft:
     body: bytes
 
     @classmethod
-    def of(cls, entry: Entry) -> "Draft":
+    def of(cls, entry: Entry, pack: Callable[[object], bytes] = msgpack.packb) -> "Draft":
         """Check and encode; BodyError names what is wrong."""
-        if not entry.kind or not entry.subject:
-            raise BodyError(f"an entry needs a kind and a subject: {entry.kind!r}, {entry.subject!r}")
-        return cls(_plain_str(entry.kind), _plain_str(entry.subject), canonical(entry.body))
+        kind, subject = entry.kind, entry.subject
+        if not kind or not subject:
+            raise BodyError(f"an entry needs a kind and a subject: {kind!r}, {subject!r}")
+        return cls(_plain_str(kind), _plain_str(subject), canonical(entry.body, pack))
+
+    @classmethod
+    def all(cls, entries: Iterable[Entry]) -> list["Draft"]:
+        """All or none; see `of`."""
+        pack = msgpack.Packer().pack  # one packer for all is twice as fast; it must stay on its thread
+        return [cls.of(entry, pack) for entry in entries]
+
+
+Sealed: TypeAlias = tuple[int, str, int, int, str, str, str, bytes, bytes, bytes]  # the fields of a Row
+
+
+def seal(
+    head: Head, drafts: Sequence[Draft], now: Instant, boot_id: str, seq: int | None = None
+) -> tuple[list[Sealed], Head]:
+    """The rows that `drafts` become after `head`, and the head after them. `seq`: a segment leaves a gap."""
+    boottime, wall, state = (
+        round(now.boottime * _MICRO) * 1000,
+        round(now.wall * _MICRO) * 1000,
+        str(now.state),
+    )
+    number = head.seq if seq is None else seq - 1
+    prev, sha256, pack = head.hash, hashlib.sha256, msgpack.Packer().pack
+    rows: list[Sealed] = []
+    for kind, subject, body in drafts:
+        number += 1
+        body_hash = sha256(body).digest()
+        header = pack((LAYOUT, number, boot_id, boottime, wall, state, kind, subject, body_hash))
+        prev = sha256(prev + header).digest()
+        rows.append((number, boot_id, boottime, wall, state, kind, subject, body_hash, prev, body))
+    return rows, Head(number, prev) if rows else head
 
 
 def link(head: Head, draft: Draft, now: Instant, boot_id: str, seq: int | None = None) -> Row:
     """The row that `draft` becomes after `head`; `seq` only for a segment, which may leave a gap."""
-    number = head.seq + 1 if seq is None else seq
-    clocks = (round(now.boottime * _MICRO) * 1000, round(now.wall * _MICRO) * 1000, now.state.value)
-    body_hash = hashlib.sha256(draft.body).digest()
-    header = (number, boot_id, *clocks, draft.kind, draft.subject, body_hash)
-    return Row(*header, _digest(head.hash, header), draft.body)
+    return Row(*seal(head, [draft], now, boot_id, seq)[0][0])
 
 
 def follows(head: Head, row: Row) -> bool:

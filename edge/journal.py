@@ -4,6 +4,9 @@ The layout of the chain stands in `chain.py`. Nothing here blocks the event loop
 one thread that owns the only connection (`ledger.py`). Appends made in one turn of the loop, or while a
 commit is under way, share the next commit; a lone append never waits for company.
 
+Signed checkpoints vouch for the rows (`notary.py`, `checkpoint.py`); their keys lie in the folder `keys`
+beside the journal and are made at the first append.
+
 A file found damaged is put aside as `<name>.damaged-<n>` and a new one begun with the rows that still verify;
 the row of kind `journal.segment` that follows them names the damaged file (`quarantine.py`).
 """
@@ -17,6 +20,7 @@ from types import TracebackType
 from edge.chain import BodyError, Draft, Entry, Fault, Head, Row
 from edge.clock import Clock, Instant
 from edge.ledger import Append, DamagedError, JournalError, Ledger
+from edge.purge import Purged
 from edge.store import Worker
 from edge.verification import Verification, verify
 
@@ -28,10 +32,13 @@ __all__ = [
     "Head",
     "Journal",
     "JournalError",
+    "Purged",
     "Row",
     "Verification",
     "verify",
 ]
+
+RETENTION_S = 6 * 365.25 * 86400.0  # metering and compliance: more than the five years CJJ/T 223 asks for
 
 
 def _settle(group: list[Append], lasts: list[int], error: Exception | None) -> None:
@@ -77,7 +84,7 @@ class Journal:
         BodyError (a ValueError) before anything is done when an entry cannot be written; JournalError when
         the commit failed: then nothing is acknowledged. A caller that is cancelled does not know.
         """
-        drafts = [Draft.of(entry) for entry in entries]
+        drafts = Draft.all(entries)
         self._refuse_closed()
         loop = asyncio.get_running_loop()
         one = Append(drafts, now, loop.create_future())
@@ -139,6 +146,39 @@ class Journal:
         """Reader to the seq up to which it has stored."""
         self._refuse_closed()
         return await self._worker.run(self._ledger.receipts)
+
+    async def log(self) -> bytes | None:
+        """The name of this record: the hash of its first row, even when that was purged; None before it."""
+        self._refuse_closed()
+        return await self._worker.run(self._ledger.log)
+
+    async def checkpoint(self) -> str:
+        """A signed note over all rows, the newest or one written now (see `checkpoint.py`).
+
+        "" while there is no row, or no key because the disk refuses one.
+        """
+        self._refuse_closed()
+        return await self._worker.run(self._ledger.checkpoint)
+
+    async def rotate_key(self) -> int:
+        """Sign with a new key from now on; the seq of the row `key.rotated`, which the old key signed."""
+        self._refuse_closed()
+        return await self._worker.run(self._ledger.rotate_key)
+
+    async def purge(
+        self,
+        now: Instant,
+        retention_s: float = RETENTION_S,
+        reader: str = "upstream.journal",
+        before: int | None = None,
+    ) -> Purged:
+        """Remove rows that `reader` has receipted and that are older than `retention_s` (at least 30 days).
+
+        At most some 2,000 rows a call, up to a checkpoint; `more` in the answer asks for another call. Rows
+        from seq `before` on stay: what is still open must be found at the next start.
+        """
+        self._refuse_closed()
+        return await self._worker.run(self._ledger.purge, now, retention_s, reader, before)
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -8,8 +8,10 @@ nothing here ever runs on the event loop.
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Literal, ParamSpec, TypeVar
 
 import apsw
@@ -77,16 +79,38 @@ class Worker:
     """A thread that does one job after the other."""
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._stopped = False
+        self._thread = Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
 
     async def run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of `job`, run after all that was asked before it."""
-        return await asyncio.wrap_future(self._executor.submit(job, *args, **kwargs))
+        promise: Future[T] = Future()
+
+        def do() -> None:
+            if not promise.set_running_or_notify_cancel():
+                return
+            try:
+                promise.set_result(job(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - told to whoever waits
+                promise.set_exception(error)
+
+        self.post(do)
+        return await asyncio.wrap_future(promise)
 
     def post(self, job: Callable[[], None]) -> None:
-        """Run `job` in its turn; it reports by itself."""
-        self._executor.submit(job)
+        """Run `job` in its turn; it reports by itself and raises nothing."""
+        if self._stopped:
+            raise RuntimeError("the thread has ended")
+        self._jobs.put(job)
 
     def stop(self) -> None:
-        """End the thread; waits for the job in hand."""
-        self._executor.shutdown(wait=True)
+        """End the thread; waits for the jobs in hand."""
+        self._stopped = True
+        self._jobs.put(None)
+        self._thread.join()

@@ -1,26 +1,33 @@
 """Reads a journal without trusting it: every row is checked, damage is told by place and ends nothing.
 
-Read-only. Nothing here imports the journal: an auditor needs this file, `chain.py` and a copy of the record.
+Read-only, offline: a copy of the record is enough. What vouches for the rows is checked in `proof.py`, what
+somebody else was given of them in `claims.py`.
 """
 
+import bisect
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import apsw
 
 from edge.chain import GENESIS, Fault, Head, Row, check, check_body, follows
+from edge.checkpoint import Note
+from edge.claims import Claims, Receipt
+from edge.proof import KeyPeriod, Proof, pinned
+from edge.tables import Base, base
 
-COLUMNS = "r.seq, boot_id, boottime_ns, wall_ns, clock_state, kind, subject, body_hash, hash, body"
-_SELECT = f"select {COLUMNS} from rows r left join bodies b on b.seq = r.seq"  # noqa: S608 - constants
-_NEXT = f"{_SELECT} where r.seq > ? order by r.seq limit ?"
+COLUMNS = "seq, boot_id, boottime_ns, wall_ns, clock_state, kind, subject, body_hash, hash, body"
+_NEXT = f"select {COLUMNS} from rows where seq > ? order by seq limit ?"  # noqa: S608 - constants
 _TYPES = (int, str, int, int, str, str, str, bytes, bytes, bytes)
 _CHUNK = 500  # rows a read transaction: a live journal must be able to checkpoint while it is verified
 _NEAR = 2048  # rows behind a torn place that are tried one by one
+_TELL = 20_000  # rows after which progress is told
 _MOST_FAULTS = 1000  # a file of garbage is told from a few
 
 # What a damaged file makes SQLite or the decoding of its text raise.
@@ -31,12 +38,22 @@ Found: TypeAlias = "Row | Fault"
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a journal is worth: how many rows stand, the seq of the first of these, the last, all faults."""
+    """What a journal is worth: how many rows stand, the seq of the first of these, the last, all faults.
+
+    `notices` are no faults but must be known (a file continued after damage, a key lost). `keys` are the keys
+    that signed, in their order, `checkpoints` how many there are, `unsigned` how many rows stand after the
+    last, `good` the rows at which the record is as it was signed.
+    """
 
     rows: int
     first: int
     head: Head
     faults: tuple[Fault, ...]
+    notices: tuple[Fault, ...] = ()
+    keys: tuple[KeyPeriod, ...] = ()
+    checkpoints: int = 0
+    unsigned: int = 0
+    good: tuple[int, ...] = ()
 
     @property
     def last(self) -> int:
@@ -47,6 +64,12 @@ class Verification:
     def ok(self) -> bool:
         """True when nothing is wrong."""
         return not self.faults
+
+    def interval(self, seq: int) -> tuple[int, int]:
+        """First and last row between two good checkpoints around row `seq`; last 0: no later one."""
+        at = bisect.bisect_left(self.good, seq)
+        first = self.good[at - 1] + 1 if at else self.first
+        return first, self.good[at] if at < len(self.good) else 0
 
 
 def to_row(columns: tuple[Any, ...]) -> Found:
@@ -74,13 +97,14 @@ def _readable_after(connection: apsw.Connection, seq: int) -> int | None:
 
 
 class Scan:
-    """Walks the chain from `head`. Yields each whole row, and a Fault for what is not whole.
+    """Walks the chain from `head`, or from where the rows begin: each whole row, a Fault for others.
 
     After a fault the walk goes on from the row as it was found, so that one edit is one or two faults.
     """
 
-    def __init__(self, connection: apsw.Connection, head: Head = GENESIS) -> None:
+    def __init__(self, connection: apsw.Connection, head: Head | None = None) -> None:
         self._connection = connection
+        head = base(connection).head if head is None else head
         self._head: Head | None = head  # None: the hash before the next row is not known
         self._after = head.seq
         self._size = _CHUNK
@@ -172,57 +196,85 @@ def _structure(connection: apsw.Connection) -> Iterator[Fault]:
         yield Fault(0, "record.structure", "; ".join(said))
 
 
-def _against_receipt(found: bytes | None, expected: Head) -> Iterator[Fault]:
-    if found is None:
-        yield Fault(expected.seq, "record.truncated", "a row that was receipted is not in the file")
-    elif found != expected.hash:
-        yield Fault(expected.seq, "record.receipt", "the row is not the one that was receipted")
-
-
 class _Tally:
     """Counts what a scan finds; keeps no rows."""
 
-    def __init__(self, expected: Head | None) -> None:
-        self._expected = expected
-        self._receipted: bytes | None = None
+    def __init__(self, proof: Proof | None, claims: Claims) -> None:
+        self._proof = proof
+        self._claims = claims
         self._first, self._head, self._rows = 0, GENESIS, 0
         self._faults: list[Fault] = []
 
+    @property
+    def rows(self) -> int:
+        """Rows that stand so far."""
+        return self._rows
+
     def take(self, found: Found) -> None:
+        assert self._proof is not None
         if isinstance(found, Fault):
-            self.fault(found)
+            self._proof.fault()
+            self.add([found])
             return
         self._rows += 1
         self._first = self._first or found.seq
         self._head = found.head
-        if self._expected is not None and found.seq == self._expected.seq:
-            self._receipted = found.hash
+        self._claims.row(found)
+        self.add(self._proof.row(found))
+        if self._proof.tree.size == self._claims.size:
+            self._claims.tree(self._claims.size, self._proof.tree.root)
 
-    def fault(self, fault: Fault) -> None:
-        if len(self._faults) < _MOST_FAULTS:
-            self._faults.append(fault)
+    def add(self, faults: Iterable[Fault]) -> None:
+        self._faults += islice(faults, _MOST_FAULTS - len(self._faults))
 
-    def result(self) -> Verification:
-        if self._expected is not None:
-            for fault in _against_receipt(self._receipted, self._expected):
-                self.fault(fault)
-        return Verification(self._rows, self._first, self._head, tuple(self._faults))
+    def result(self, key: bytes | None) -> Verification:
+        proof = self._proof
+        self.add(self._claims.against_receipt())
+        keys = [] if proof is None else proof.keys
+        if proof is not None:
+            publics = [period.public for period in keys]
+            self.add(self._claims.against_checkpoint(proof.eras, proof.tree.size, publics))
+        if key is not None:
+            self.add(pinned(keys, key))
+        faults = tuple(self._faults)
+        if proof is None:
+            return Verification(self._rows, self._first, self._head, faults)
+        told = (tuple(proof.notices), tuple(keys), proof.checkpoints, proof.unsigned(), tuple(proof.good))
+        return Verification(self._rows, self._first, self._head, faults, *told)
 
 
-def verify(path: Path, expected: Head | None = None) -> Verification:
-    """Check the whole chain of the journal at `path`, in use or closed, without writing to it.
+def verify(
+    path: Path,
+    expected: Head | None = None,
+    *,
+    log: bytes | None = None,
+    key: bytes | None = None,
+    since: Note | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Verification:
+    """Check the whole record at `path`, in use or closed, without writing to it.
 
-    `expected` is what somebody else was given (a receipt): only against it can a cut tail, or a history
-    written anew from some row on, be found. Damage is a fault, never an exception; a missing file is
+    Rows, chain, tree, the signature of every checkpoint and the history of keys. `expected` is what somebody
+    else was given, a receipt (of the record `log`, the hash of its first row); `since` a checkpoint: only
+    against these can a cut tail or a file set back be found. `key` is the public key (32 bytes) that the
+    auditor was given: without it whoever can write the file could have signed it anew with a key of his own.
+    `progress` is told the rows seen, now and then. Damage is a fault, never an exception; a missing file is
     FileNotFoundError.
     """
-    tally = _Tally(expected)
+    receipt = None if expected is None else Receipt(expected, log)
+    tally = _Tally(None, Claims(Base(), receipt, since))
     try:
         with opened(path) as connection:
-            for found in Scan(connection):
+            begin = base(connection)
+            proof = Proof(connection, begin)
+            tally = _Tally(proof, Claims(begin, receipt, since))
+            tally.add(proof.begin())
+            for found in Scan(connection, begin.head):
                 tally.take(found)
-            for fault in _structure(connection):
-                tally.fault(fault)
+                if tally.rows % _TELL == 0:
+                    progress(tally.rows)
+            tally.add(proof.end())
+            tally.add(_structure(connection))
     except DAMAGE as error:
-        tally.fault(Fault(0, "record.unreadable", f"{type(error).__name__}: {error}"))
-    return tally.result()
+        tally.add([Fault(0, "record.unreadable", f"{type(error).__name__}: {error}")])
+    return tally.result(key)

@@ -97,7 +97,7 @@ class _Disk(apsw.VFS):
 @contextmanager
 def recorded(folder: Path) -> Iterator[Recording]:
     """Record all that SQLite does to the files of `folder`, which nobody has open yet."""
-    recording = Recording({file.name: file.read_bytes() for file in folder.iterdir()})
+    recording = Recording({file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()})
     disk = _Disk(recording)
     try:
         yield recording

@@ -74,7 +74,7 @@ class Station:
         """Circuit -> first valve command recorded above seq `after`; none while there is no journal yet."""
         found: dict[str, float] = {}
         query = (
-            "select subject, body from rows join bodies using (seq)"
+            "select subject, body from rows"
             " where seq > ? and kind = 'control.command' and subject like '%.valve_setpoint' order by seq"
         )
         with contextlib.suppress(apsw.Error, FileNotFoundError), opened(self.journal) as connection:

@@ -80,7 +80,7 @@ def test_after_a_power_cut_the_journal_goes_on_where_it_was(tmp_path: Path) -> N
     recording, _ = _recording(tmp_path / "work")
     for seed in range(20):
         folder = tmp_path / f"cut{seed}"
-        folder.mkdir()
+        shutil.copytree(tmp_path / "work" / "keys", folder / "keys")  # synced before the first row
         rng = random.Random(seed)
         put(after_cut(recording, rng.randint(0, len(recording.log)), rng), folder)
         before = verify(folder / NAME).last

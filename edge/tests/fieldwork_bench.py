@@ -114,7 +114,7 @@ class Service:
         import msgpack  # noqa: PLC0415
 
         connection = apsw.Connection(str(self.paths.data / "journal.sqlite"), flags=apsw.SQLITE_OPEN_READONLY)
-        query = "select body from rows join bodies using (seq) where kind = ? order by seq"
+        query = "select body from rows where kind = ? order by seq"
         found = [msgpack.unpackb(body) for (body,) in connection.execute(query, (kind,))]
         connection.close()
         return found

@@ -76,7 +76,7 @@ async def test_the_chain_can_be_checked_from_the_json_lines_alone(tmp_path: Path
 async def test_a_row_that_does_not_verify_is_shown_as_a_fault(tmp_path: Path) -> None:
     path = await _journal(tmp_path)
     with apsw.Connection(str(path)) as database:
-        database.execute("update bodies set body = x'80' where seq = 2")
+        database.execute("update rows set body = x'80' where seq = 2")
     out = io.BytesIO()
     assert export(path, out, "jsonl", Texts.load("en")) == Exported(2, 1)
     assert json.loads(out.getvalue().decode().splitlines()[1])["fault"] == "record.body"

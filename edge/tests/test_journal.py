@@ -93,7 +93,7 @@ async def test_a_stranger_can_check_the_record_with_the_lines_in_the_module(tmp_
     prev = bytes(32)
     for *head, body_hash, found, body in database.execute(
         "select seq, boot_id, boottime_ns, wall_ns, clock_state, kind, subject, body_hash, hash, body"
-        " from rows join bodies using (seq) order by seq"
+        " from rows order by seq"
     ):
         assert hashlib.sha256(body).digest() == body_hash
         prev = hashlib.sha256(prev + msgpack.packb([1, *head, body_hash])).digest()
@@ -134,7 +134,7 @@ async def test_a_closed_journal_says_so_and_leaves_one_file(tmp_path: Path) -> N
     assert await last == 1
     with pytest.raises(JournalError, match="closed"):
         await journal.append([entry(1)], NOW)
-    assert os.listdir(tmp_path) == ["journal.db"]
+    assert sorted(os.listdir(tmp_path)) == ["journal.db", "keys"]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("journal")]
 
 
@@ -158,7 +158,7 @@ async def test_a_failing_disk_acknowledges_nothing_and_the_journal_recovers(
             acknowledged = [await journal.append([entry(number)], NOW) for number in range(3)]
             disk.writes_left, disk.broken = succeed, error("the disk says no")
             failed = await asyncio.gather(
-                *(journal.append([entry(number)], NOW) for number in range(3, 6)), return_exceptions=True
+                *(journal.append([entry(number)], NOW) for number in range(3, 60)), return_exceptions=True
             )
             assert all(isinstance(one, JournalError) for one in failed)
             for _ in range(3):
@@ -169,14 +169,14 @@ async def test_a_failing_disk_acknowledges_nothing_and_the_journal_recovers(
             rows = {row.seq: row.content["number"] for row in await journal.rows(0, 100)}
             assert [rows[seq] for seq in acknowledged] == [0, 1, 2, 10]
     assert verify(path).ok
-    assert os.listdir(tmp_path) == ["journal.db"]  # nothing was put aside
+    assert sorted(os.listdir(tmp_path)) == ["journal.db", "keys"]  # nothing was put aside
 
 
 async def test_a_damaged_file_is_put_aside_and_the_chain_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     await write(path, 30)
     with apsw.Connection(str(path)) as database:
-        database.execute("update bodies set body = x'80' where seq = 21")
+        database.execute("update rows set body = x'80' where seq = 21")
     async with await Journal.open(path, StandingClock()) as journal:
         rows = await journal.rows(0, 100)
         assert [row.seq for row in rows[:-1]] == list(range(1, 21))

@@ -59,7 +59,7 @@ def test_thirty_kills_lose_nothing_acknowledged_and_leave_a_whole_chain(tmp_path
 
 
 def _content(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
 async def test_a_journal_in_use_is_verified_where_it_lies(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ async def test_an_old_record_that_is_damaged_keeps_no_plant_from_starting(house:
         entries = [Entry(kind, f"old {kind}", {"id": "x"}) for kind in kinds]
         await journal.append([*entries, *[Entry("control.mode", "high", {})] * 2100], house.clock.now())
     connection = apsw.Connection(str(house.paths.data / "journal.sqlite"))
-    connection.execute("update bodies set body = ? where seq <= 5", (body,))
+    connection.execute("update rows set body = ? where seq <= 5", (body,))
     connection.close()
     await house.run(lambda: bool(house.wrote("high.valve_setpoint")))
     assert house.wrote("high.valve_setpoint") != []

@@ -54,8 +54,7 @@ class JournalSource:
     async def log(self) -> bytes | None:
         """Hash of the first row."""
         if self._log is None:
-            first = await self._journal.rows(0, 1)
-            self._log = first[0].hash if first else None
+            self._log = await self._journal.log()
         return self._log
 
     async def rows(self, head: Head, limit: int) -> tuple[Head, Sequence[WireRow]]:
