@@ -1,14 +1,17 @@
-"""One serial line with real time limits: eight units behind the Modbus driver, three of them dead."""
+"""One line with real time limits, serial or TCP: eight units behind the Modbus driver, three of them dead."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from drivers import DeviceSetting, ModbusRtuBus, Point, Unit, Verdict, open_driver
+import pytest
+
+from drivers import DeviceSetting, ModbusRtuBus, ModbusTcpBus, Point, Unit, Verdict, open_driver
 from drivers.tests.modbus_bench import PROFILE
-from drivers.tests.slaves import Pieces, Slave, serve_rtu
+from drivers.tests.slaves import Pieces, Slave, serve_rtu, serve_tcp
 from edge.acquisition import BusWorker, Input, Listeners, PolledDevice
+from edge.acquisition.statistics import p99
 from edge.clock import SystemClock
 from edge.image import Inbox
 
@@ -23,16 +26,16 @@ def points(unit: int) -> list[Point]:
 
 
 class Line:
-    """Eight units on a pseudo-terminal; `dead` do not answer, `spoilt` answer with a wrong checksum."""
+    """Eight units on one line; `dead` do not answer, `spoilt` answer with a wrong checksum (serial only)."""
 
-    def __init__(self, slave: Slave, port: str) -> None:
+    def __init__(self, slave: Slave, bus: ModbusRtuBus | ModbusTcpBus) -> None:
         self.slave = slave
         self.dead: set[int] = set()
         self.spoilt: set[int] = set()
         slave.fault = self._fault
         traffic = Listeners()
         settings = [DeviceSetting(f"u{unit}", PROFILE, unit) for unit in UNITS]
-        bus = ModbusRtuBus(port, baud=115200, parity="N", timeout_s=TIMEOUT_S)
+        self.serial = isinstance(bus, ModbusRtuBus)
         driver = open_driver(bus, settings, time.time, traffic)
         clock, now = SystemClock(), SystemClock().now()
         self.devices = {
@@ -49,9 +52,10 @@ class Line:
         )
 
     def _fault(self, request: bytes, right: bytes) -> Pieces:
-        if request[0] in self.dead:
+        unit = request[0] if self.serial else request[6]
+        if unit in self.dead:
             return []
-        return [(0.0, right[:-1] + bytes((right[-1] ^ 1,)) if request[0] in self.spoilt else right)]
+        return [(0.0, right[:-1] + bytes((right[-1] ^ 1,)) if unit in self.spoilt else right)]
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> None:
         """Wait for a condition so long at most."""
@@ -65,19 +69,26 @@ class Line:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[Line]:
-    """The line, being read."""
+async def served(kind: str = "rtu") -> AsyncIterator[Line]:
+    """The line, being read; `kind` is rtu, or tcp for a gateway with one connection."""
     slave = Slave()
     for unit in UNITS:
         slave.put(unit, 0, *range(40))
-    async with serve_rtu(slave) as port:
-        line = Line(slave, port)
+    async with AsyncExitStack() as stack:
+        line = Line(slave, await _bus(stack, slave, kind))
         task = asyncio.create_task(line.worker.run())
         try:
             yield line
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+async def _bus(stack: AsyncExitStack, slave: Slave, kind: str) -> ModbusRtuBus | ModbusTcpBus:
+    if kind == "rtu":
+        port = await stack.enter_async_context(serve_rtu(slave))
+        return ModbusRtuBus(port, baud=115200, parity="N", timeout_s=TIMEOUT_S)
+    return ModbusTcpBus("127.0.0.1", await stack.enter_async_context(serve_tcp(slave)), timeout_s=TIMEOUT_S)
 
 
 async def test_three_dead_of_eight_leave_the_living_their_period_and_are_seen_when_they_return() -> None:
@@ -95,6 +106,25 @@ async def test_three_dead_of_eight_leave_the_living_their_period_and_are_seen_wh
         assert all(line.devices[unit].health.failures == 0 for unit in DEAD)
         image = line.worker.inbox.freeze(line.worker.clock.now())
         assert all(image.get(f"u{unit}.c").is_good for unit in DEAD)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["rtu", "tcp"])
+async def test_over_a_minute_from_their_death_on_three_of_eight_leave_the_living_their_period(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with served(kind) as line:
+        await line.until(lambda: min(line.reads().values()) >= 3, 10.0)
+        before, begun = line.reads(), time.monotonic()
+        line.dead.update(DEAD)
+        await line.until(lambda: False, 60.0)
+        wanted = (time.monotonic() - begun) / PERIOD_S
+        kept = {unit: (line.reads()[unit] - before[unit]) / wanted for unit in UNITS if unit not in DEAD}
+        late = {unit: p99(line.devices[unit].statistics.intervals) for unit in kept}
+    with capsys.disabled():
+        shares = ", ".join(f"u{unit} {share:.1%} (p99 {late[unit]:.3f} s)" for unit, share in kept.items())
+        print(f"\n{kind}, 3 of 8 dead, period {PERIOD_S} s, time limit {TIMEOUT_S} s, kept: {shares}")
+    assert min(kept.values()) >= 0.9
 
 
 async def test_the_statistics_tell_silence_from_damage_and_know_the_latency() -> None:
