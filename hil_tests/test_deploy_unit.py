@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.__main__ import _parser
+from edge.service import Paths
 
 DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 UNIT = DEPLOY / "substation-edge.service"
@@ -102,13 +103,28 @@ def test_is_the_user_made_as_the_unit_needs_it(unit: dict[str, str], tmp_path: P
     users = (tmp_path / "etc" / "passwd").read_text(encoding="ascii")
     groups = (tmp_path / "etc" / "group").read_text(encoding="ascii")
     assert re.search(rf"(?m)^{unit['User']}:.*:/var/lib/{unit['StateDirectory']}:", users)
-    assert re.search(rf"(?m)^{unit['SupplementaryGroups']}:.*:{unit['User']}$", groups)
+    members = dict(re.findall(r"(?m)^([^:]+):[^:]*:\d+:(.*)$", groups))
+    assert unit["SupplementaryGroups"].split() == ["dialout", unit["User"]]
+    assert members["dialout"] == unit["User"]
+    assert members[unit["Group"]] == ""  # whoever is added to it by hand is a technician
 
 
 def test_may_only_root_write_and_only_the_service_read_the_site_file(unit: dict[str, str]) -> None:
     lines = (DEPLOY / "substation-edge.tmpfiles").read_text(encoding="utf-8").splitlines()
     rules = [line.split() for line in lines if not line.startswith("#")]
-    assert rules == [["d", "/etc/substation-edge", "0750", "root", unit["Group"], "-"]]
+    assert rules == [["d", "/etc/substation-edge", "0750", "root", unit["User"], "-"]]
+    assert unit["User"] in unit["SupplementaryGroups"].split()
+
+
+def test_do_technicians_reach_socket_and_status_but_neither_passwords_nor_the_record(
+    unit: dict[str, str], started: argparse.Namespace
+) -> None:
+    assert unit["Group"] not in {unit["User"], "root"}  # /etc/substation-edge belongs to the service's own
+    assert int(unit["RuntimeDirectoryMode"], 8) == 0o750
+    assert int(unit["StateDirectoryMode"], 8) == 0o700
+    assert int(unit["UMask"], 8) == 0o027  # the status: written by the service, read by the group
+    paths = Paths(started.site, started.data, started.status)
+    assert paths.socket.parent == Path("/run") / unit["RuntimeDirectory"]
 
 
 def test_are_serial_lines_named_by_the_port_of_the_adapter_and_allowed_to_the_service(
