@@ -126,7 +126,6 @@ class _Round:
             return
         try:
             await self._fetch(job)
-            self._device.forgive(job)
         except DeviceError as error:
             self._answered = True
             await self._refused(job, error)
@@ -141,6 +140,7 @@ class _Round:
             self._keep(error, job.targets, Reason.PROTOCOL)
         else:
             self._answered = True
+            self._device.forgive(job)
             now = self._now()
             decode_run(job.run, payload, now, self._readings)
             for target, place in job.single:
@@ -156,8 +156,7 @@ class _Round:
         return await line.ask(device, job.request, options.gap_s)
 
     async def _refused(self, job: Job, error: DeviceError) -> None:
-        spans = {target.span for target, _ in job.targets}
-        if len(spans) == 1 or error.code in _TEMPORARY_CODES:
+        if error.code in _TEMPORARY_CODES or not self._device.worth_splitting(job):
             self._bad(job.targets, Reason.DEVICE)
             return
         refused: set[Span] = set()
@@ -171,7 +170,7 @@ class _Round:
                 self._bad(single.targets, Reason.DEVICE)
                 refused |= {target.span for target, _ in single.targets}
         if self._fault is None:
-            self._device.learn(refused)
+            self._device.learn(job, refused)
 
     def _bad(self, targets: Targets, reason: Reason) -> None:
         now = self._now()

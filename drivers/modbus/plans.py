@@ -23,6 +23,7 @@ from drivers.reading import Reading
 
 _MOST_COILS = 2000  # in one request (V1.1b3, 6.1)
 _COILS_A_REGISTER = 16
+_WHOLE_ROUNDS = 4  # a request whose every value was refused, too, is not split so often
 
 Read = Callable[[Decoder, bytes, int, float], Reading]
 
@@ -64,13 +65,20 @@ class Plan:
 
 @dataclass(slots=True)
 class ServedDevice:
-    """A device and what was learned of its refusals: `holes` falls to 0 and -1, `alone` are refused spans."""
+    """A device and what was learned of its refusals: `holes` falls to 0 and -1, `alone` are refused spans.
+
+    `doubted` are requests refused once although all in them answered alone: that may have been a passing
+    fault. `refusing` are those all of which was refused, too, with the rounds until they are split again: a
+    device that refuses everything costs its neighbours no more than one that answers.
+    """
 
     id: str
     unit: int
     profile: ModbusProfile
     holes: int
     alone: set[Span] = field(default_factory=set)
+    doubted: set[Span] = field(default_factory=set)
+    refusing: dict[Span, int] = field(default_factory=dict)
     plans: dict[tuple[str, str, int], Plan] = field(default_factory=dict)
 
     @property
@@ -127,16 +135,36 @@ class ServedDevice:
         read = decode_coil if coils else decode
         return Job(Request.read(self.unit, block), block, tuple(places), run, read, single)
 
-    def learn(self, refused: set[Span]) -> None:
-        """After a request was refused: these spans are to blame, or else the way they were merged."""
+    def worth_splitting(self, job: Job) -> bool:
+        """True when the values of a refused request may answer if they are asked for one by one."""
+        rounds = self.refusing.get(job.span, 0)
+        if rounds:
+            self.refusing[job.span] = rounds - 1
+        return not rounds and len({target.span for target, _ in job.targets}) > 1
+
+    def learn(self, job: Job, refused: set[Span]) -> None:
+        """`job` was refused, and alone `refused` of it: these are to blame, or else the way it was merged."""
+        if refused == {target.span for target, _ in job.targets}:
+            self.refusing[job.span] = _WHOLE_ROUNDS
+            return
         if refused:
             self.alone |= refused
+        elif job.span not in self.doubted:
+            self.doubted.add(job.span)
+            return
         else:
             self.holes = 0 if self.holes > 0 else -1
-        self.plans.clear()
+        self._plan_anew()
 
     def forgive(self, job: Job) -> None:
-        """A span that was refused has been answered: it may be merged again."""
+        """A request has been answered: what was held against it is forgotten, and it may be merged again."""
+        self.doubted.discard(job.span)
+        self.refusing.pop(job.span, None)
         if job.span in self.alone:
             self.alone.discard(job.span)
-            self.plans.clear()
+            self._plan_anew()
+
+    def _plan_anew(self) -> None:
+        self.plans.clear()
+        self.doubted.clear()
+        self.refusing.clear()

@@ -65,6 +65,45 @@ async def test_a_device_that_allows_few_registers_is_still_read(line: Bench) -> 
     assert len(line.slave.requests) == 4, "a and b together, c, level, far: what was learned is kept"
 
 
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 8])
+async def test_a_passing_refusal_does_not_part_what_is_read_together(line: Bench, code: int) -> None:
+    names = ("a", "b", "c", "level")
+    for _ in range(3):
+        refuse_once(line, code)
+        assert await line.read(*names) == [100, 101, 104, 1.5]
+        assert await line.read(*names) == [100, 101, 104, 1.5]
+        line.slave.requests.clear()
+        await line.read(*names)
+        assert len(line.slave.requests) == 1
+
+
+def refuse_once(line: Bench, code: int) -> None:
+    """The next request is refused, whatever it asks for."""
+
+    def refused(request: bytes, right: bytes) -> Pieces:
+        line.slave.fault = None
+        return [(0.0, line.frame(request, bytes((line.pdu(request)[0] | 0x80, code))))]
+
+    line.slave.fault = refused
+
+
+@pytest.mark.parametrize("code", [1, 2, 4])
+async def test_a_device_that_refuses_everything_costs_the_line_little_and_is_read_when_it_recovers(
+    line: Bench, code: int
+) -> None:
+    names = ("a", "b", "c", "level", "far")
+    assert await line.read(*names) == [100, 101, 104, 1.5, 199]
+    line.slave.refuse = code
+    line.slave.requests.clear()
+    for _ in range(20):
+        assert await line.read(*names) == [None] * 5
+    assert len(line.slave.requests) <= 20 * 2 + 4 * 4, "two requests a round, and now and then value by value"
+    line.slave.refuse = None
+    line.slave.requests.clear()
+    assert await line.read(*names) == [100, 101, 104, 1.5, 199]
+    assert len(line.slave.requests) == 2
+
+
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 7, 8, 9])
 async def test_a_device_that_refuses_everything_gives_bad_readings(line: Bench, code: int) -> None:
     line.slave.refuse = code
