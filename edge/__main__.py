@@ -149,26 +149,20 @@ def _watch(options: argparse.Namespace, texts: Texts) -> int:
 
 
 def _add_verify(commands: "Commands[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("verify", help="check the chain of a journal / 校验记录")
+    parser = commands.add_parser("verify", help="check a journal and what vouches for it / 校验记录")
     parser.add_argument("journal", type=Path, help=f"{JOURNAL} of a service, or a copy of it")
+    parser.add_argument(
+        "--receipt", type=Path, help="JSON {log, seq, hash}: what the head-end has / 平台回执"
+    )
+    parser.add_argument("--key", help="public key given to you, or a file with it / 公钥或公钥文件")
+    parser.add_argument("--since", type=Path, help="a checkpoint (signed note) given to you / 所持检查点")
     parser.set_defaults(command=_verify)
 
 
 def _verify(options: argparse.Namespace, texts: Texts) -> int:
-    from edge.verification import verify  # noqa: PLC0415
+    from edge import audit  # noqa: PLC0415 - the other commands start without cryptography
 
-    if not options.journal.is_file():
-        print(texts("cli.no_file", file=options.journal), file=sys.stderr)
-        return 2
-    found = verify(options.journal)
-    for fault in found.faults:
-        print(
-            texts("cli.verify.fault", seq=fault.seq, what=texts(fault.what), detail=fault.detail),
-            file=sys.stderr,
-        )
-    key = "cli.verify.bad" if found.faults else "cli.verify.good"
-    print(texts(key, rows=found.rows, faults=len(found.faults), hash=found.head.hash.hex()))
-    return 1 if found.faults else 0
+    return audit.run(options, texts)
 
 
 def _add_export(commands: "Commands[argparse.ArgumentParser]") -> None:
