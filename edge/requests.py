@@ -1,8 +1,8 @@
 """What a technician asks of the service: inputs of the next cycle, judged there with everything else. Pure.
 
-A request is taken in whole or refused; the answer says which in a text of the catalogue and goes out when what
-was accepted is on record. `who` is the user of this machine as the kernel names him, `why` his own words.
-Times are Unix s.
+A request is taken in whole or refused; the answer says which in a text of the catalogue, and goes out when
+what was accepted is on record. `who` is the user of this machine as the kernel names him, `why` his own
+words. Times are Unix s.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """Alarms and outages: `judge` looks at one image and says what happened. Pure."""
 
+from edge.events.alarm_states import State as AlarmState
 from edge.events.alarms import KEYS as ALARM_KEYS
-from edge.events.annunciator import Alarm
+from edge.events.board import Alarm, Flood
 from edge.events.cause import Confidence
 from edge.events.evidence import EVIDENCE, Item
 from edge.events.facts import Limits
@@ -14,8 +15,10 @@ __all__ = [
     "ALARM_KEYS",
     "EVIDENCE",
     "Alarm",
+    "AlarmState",
     "Confidence",
     "Count",
+    "Flood",
     "Item",
     "Judgement",
     "Limits",

@@ -9,12 +9,16 @@ Priorities: 1 act at once (people, frost, loss of heat), 2 act today, 3 take not
 non-urgent; the notice is ours). Delays without another source: Ouman H23, entry 10 s to 1 min, exit 5 s.
 `inhibits` names alarms that are mere consequences: they are not raised while this one is active, of the
 same circuit or, from the station, of any circuit. What control stops is control's own matter.
+`latched` rows are trips: gone, they stay until somebody has acknowledged and reset them, because the reason
+must be looked for on site even when the number is well again (ISA-18.2: latching alarms): boiling over,
+freezing, flooding, and a pump's fault. Not the door: whoever opened it closes it. Not pressure and mains:
+they come back by themselves, and the outage keeps them.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from drivers import Unit
 from edge.events.facts import CircuitFacts, StationFacts, difference
@@ -45,6 +49,7 @@ class Row(Generic[F]):
     hysteresis: float = 0.0
     exit_s: float = 5.0
     inhibits: tuple[str, ...] = ()
+    latched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +175,8 @@ CIRCUIT_ALARMS: tuple[Row[CircuitFacts], ...] = (
     # RVD240: more than 10 K below setpoint; ECL: for 10 min
     Row("supply_low", 2, _seconds(600), _supply_low, lambda f: f.supply_c, _C, 2.0),
     Row("supply_high", 2, _seconds(600), _supply_high, lambda f: f.supply_c, _C, 2.0),
-    Row("over_temperature", 1, _seconds(10), _over_temperature, lambda f: f.supply_c, _C, 2.0),
-    Row("frost", 1, _seconds(60), _frost, lambda f: f.supply_c, _C, 2.0),
+    Row("over_temperature", 1, _seconds(10), _over_temperature, lambda f: f.supply_c, _C, 2.0, latched=True),
+    Row("frost", 1, _seconds(60), _frost, lambda f: f.supply_c, _C, 2.0, latched=True),
     Row(
         "pressure_low",
         1,
@@ -191,6 +196,7 @@ CIRCUIT_ALARMS: tuple[Row[CircuitFacts], ...] = (
         lambda f: _number(f.pump_fault),
         _ST,
         inhibits=("pump_not_running",),
+        latched=True,
     ),
     # ECL wants feedback in 15 s; control may wait half a minute after pressure or mains came back
     Row("pump_not_running", 1, _seconds(60), _pump_not_running, lambda f: _number(f.pump_stands), _ST),
@@ -228,7 +234,7 @@ STATION_ALARMS: tuple[Row[StationFacts], ...] = (
         _M,
         0.05,
     ),
-    Row("sump_high", 1, _seconds(10), _sump, lambda f: f.sump_m, _M, 0.02),
+    Row("sump_high", 1, _seconds(10), _sump, lambda f: f.sump_m, _M, 0.02, latched=True),
     Row("primary_dp_low", 2, _seconds(60), _primary_dp, lambda f: f.source_bar, _BAR, 0.05),
     Row("door_open", 3, _seconds(60), lambda f: _truth(f.door), lambda f: _number(f.door), _ST),
 )
@@ -251,9 +257,15 @@ DEVICE_LOST: Row[PointFacts] = Row(
     "device_lost", 2, _seconds(20), lambda f: _truth(f.broken), lambda f: None, _ST
 )
 
-INHIBITS: dict[str, tuple[str, ...]] = {row.key: row.inhibits for row in CIRCUIT_ALARMS} | {
-    row.key: row.inhibits for row in STATION_ALARMS
+ROWS: dict[str, Row[Any]] = {
+    row.key: row
+    for rows in (
+        CIRCUIT_ALARMS,
+        STATION_ALARMS,
+        (ROOM_COLD, SENSOR, METER_SILENT, METER_DOUBTFUL, DEVICE_LOST),
+    )
+    for row in rows
 }
-KEYS: frozenset[str] = frozenset(INHIBITS) | {
-    row.key for row in (ROOM_COLD, SENSOR, METER_SILENT, METER_DOUBTFUL, DEVICE_LOST)
-}
+INHIBITS: dict[str, tuple[str, ...]] = {key: row.inhibits for key, row in ROWS.items()}
+LATCHED: frozenset[str] = frozenset(key for key, row in ROWS.items() if row.latched)
+KEYS: frozenset[str] = frozenset(ROWS)

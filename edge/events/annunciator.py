@@ -1,77 +1,43 @@
-"""The engine of the alarms: delays, hysteresis, first-out order. Pure, and knows no alarm by name.
+"""The engine of the alarms: delays, hysteresis, causes, chatter, floods. Pure, and knows no alarm by name.
 
 A condition must hold for its entry delay before the alarm is raised and be gone for its exit delay before it
 is cleared. An unknown condition (None) changes nothing: it neither raises nor clears. A pending alarm
 outlives unknown moments for as long as its entry delay (60 s at least), then it is forgotten.
+One whose cause is active is suppressed instead of raised. One that was raised too often is chattering: it
+stays active until its condition has been gone for ten minutes, and how often it came back is counted.
 Durations are monotonic; wall times are counted back from the present one, so that a record made after the
 clock was set is dated by the better clock and never begins after it was detected.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from drivers import Unit
 from edge.clock import Instant
+from edge.events.alarm_states import Signal, State
 from edge.events.alarms import INHIBITS, Row
-from edge.records import Event, Plain
+from edge.events.board import (
+    CHATTER_RAISES,
+    FLOOD_BEGINS,
+    FLOOD_ENDS,
+    MOST_SHELVED_S,
+    WINDOW_S,
+    Alarm,
+    Board,
+    Flood,
+    Raised,
+    Track,
+    at_rest,
+    moved,
+    told,
+    unshelved,
+)
+from edge.records import Event
 
 _GAP_S = 60.0
 _EXIT_UNSEEN_S = 5.0  # Ouman H23, exit delay
 _STATION = "station"
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """An active alarm. `occurred` is when its condition began, `detected` when it was raised (Unix s)."""
-
-    subject: str
-    key: str
-    where: str
-    priority: int
-    occurred: float
-    detected: float
-    order: int
-    value: float | None
-    unit: str
-    reason: str
-
-    def body(self) -> dict[str, Plain]:
-        """What the journal keeps: enough to rebuild the alarm after a restart."""
-        return {
-            "alarm": self.key,
-            "where": self.where,
-            "priority": self.priority,
-            "order": self.order,
-            "occurred_at": self.occurred,
-            "detected_at": self.detected,
-            "value": self.value,
-            "unit": self.unit,
-            "reason": self.reason,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """What is remembered of a subject that is not at rest: pending (`alarm` None) or active."""
-
-    since: float  # monotonic s, when the condition began
-    seen: float  # monotonic s, when it last held
-    alarm: Alarm | None = None
-    gone_since: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """All subjects that are not at rest, and the number the next alarm gets."""
-
-    tracks: Mapping[str, Track]
-    next_order: int = 1
-
-    def active(self) -> tuple[Alarm, ...]:
-        """Active alarms in first-out order: by when the condition began, then by when it was raised."""
-        found = [track.alarm for track in self.tracks.values() if track.alarm is not None]
-        return tuple(sorted(found, key=lambda alarm: (alarm.occurred, alarm.order)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +73,7 @@ def observe(
         excess = row.measure(facts)
         if track is None and (excess is None or excess <= 0.0):
             continue
-        active = track is not None and track.alarm is not None
-        limit = -row.hysteresis if active else 0.0
+        limit = -row.hysteresis if track is not None and track.active else 0.0
         holds = None if excess is None else excess > limit
         found.append(
             Observation(
@@ -128,101 +93,190 @@ def observe(
 
 
 def step(board: Board, observations: Iterable[Observation], now: Instant) -> tuple[Board, tuple[Event, ...]]:
-    """The board after this cycle and what was raised and cleared in it.
+    """The board after this cycle and what happened to alarms in it, in an order of its own.
 
     A subject that is on the board and not observed counts as gone: its point or circuit may exist no more.
     """
-    left = dict(board.tracks)
-    masks = _masks(board) if left else frozenset()
-    tracks: dict[str, Track] = {}
-    events: list[Event] = []
-    order = board.next_order
-    for seen in observations:
-        old = left.pop(seen.subject, None)
-        new = _advance(old, seen, masks, order, now)
-        if new is not None:
-            tracks[seen.subject] = new
-        event = _event(seen.subject, old, new, now)
-        if event is not None:
-            events.append(event)
-            order += event.kind == "alarm.raised"
-    for subject, old in left.items():
-        new = _release(old, _EXIT_UNSEEN_S, now)
-        if new is not None:
-            tracks[subject] = new
-        event = _event(subject, old, new, now)
-        if event is not None:
-            events.append(event)
-    return Board(tracks, order), tuple(events)
+    recent = [raised for raised in board.recent if now.monotonic - raised.at < WINDOW_S]
+    turn = _Turn(now, dict(board.tracks), _causes(board), board.next_order, recent)
+    for seen in sorted(observations, key=lambda each: (each.priority, each.subject)):
+        turn.take(seen)
+    turn.end()
+    flood, events = _flooded(board.flood, recent, turn.raised, now)
+    return Board(turn.tracks, turn.order, tuple(recent), flood), (*turn.events, *events)
 
 
-def _masks(board: Board) -> frozenset[str]:
-    """Subjects (and, from the station, keys of any place) not to be raised: consequences of active alarms."""
-    masks: set[str] = set()
-    for track in board.tracks.values():
-        if track.alarm is None:
-            continue
-        where = track.alarm.where
-        for key in INHIBITS.get(track.alarm.key, ()):
-            masks.add(key if where == _STATION else f"{where}:{key}")
-    return frozenset(masks)
+def _causes(board: Board) -> Mapping[str, str]:
+    """What is not to be raised (by key where the station causes it, else by place and key), and its cause."""
+    causes: dict[str, str] = {}
+    for alarm in board.active():
+        for key in INHIBITS.get(alarm.key, ()):
+            causes.setdefault(key if alarm.where == _STATION else f"{alarm.where}:{key}", alarm.subject)
+    return causes
 
 
-def _advance(
-    old: Track | None, seen: Observation, masks: frozenset[str], order: int, now: Instant
-) -> Track | None:
-    """The track after one observation; None when the subject is at rest."""
-    active = old is not None and old.alarm is not None
-    holds = seen.holds
-    if not active and (seen.key in masks or f"{seen.where}:{seen.key}" in masks):
-        holds = None if holds else holds
-    if old is None:
-        return _pend(Track(now.monotonic, now.monotonic), seen, order, now) if holds else None
-    if holds:
-        kept = replace(old, seen=now.monotonic, gone_since=None)
-        return kept if active else _pend(kept, seen, order, now)
-    if active:
-        return replace(old, gone_since=None) if holds is None else _release(old, seen.exit_s, now)
-    gap_s = max(_GAP_S, seen.entry_s)
-    return old if holds is None and now.monotonic - old.seen <= gap_s else None
+@dataclass(slots=True)
+class _Turn:
+    """One cycle at work: what is left of the old board, and what becomes of it."""
 
+    now: Instant
+    left: dict[str, Track]
+    causes: Mapping[str, str]
+    order: int
+    recent: list[Raised]
+    tracks: dict[str, Track] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    raised: int = 0
 
-def _pend(track: Track, seen: Observation, order: int, now: Instant) -> Track:
-    """A pending track, raised when its entry delay has passed."""
-    elapsed = now.monotonic - track.since
-    if elapsed < seen.entry_s:
-        return track
-    alarm = Alarm(
-        seen.subject,
-        seen.key,
-        seen.where,
-        seen.priority,
-        now.wall - elapsed,
-        now.wall,
-        order,
-        seen.value,
-        seen.unit.value,
-        seen.reason,
-    )
-    return replace(track, alarm=alarm)
+    def take(self, seen: Observation) -> None:
+        """One observation."""
+        track = self.left.pop(seen.subject, None) or Track(None, self.now.monotonic)
+        follow = self._active if track.active else self._waiting
+        self._keep(seen.subject, follow(track, seen))
 
+    def end(self) -> None:
+        """What was not observed is gone; shelves whose time is over give back."""
+        for subject in sorted(self.left):
+            track = self.left[subject]
+            gone = self._released(track, _EXIT_UNSEEN_S) if track.active else self._gone(track)
+            self._keep(subject, gone)
+        for subject, track in sorted(self.tracks.items()):
+            if track.state is State.SHELVED:
+                self._keep(subject, self._shelf(track))
 
-def _release(track: Track, exit_s: float, now: Instant) -> Track | None:
-    """A track whose condition is gone: dropped at once when pending, after the exit delay when active."""
-    if track.alarm is None:
-        return None
-    gone = now.monotonic if track.gone_since is None else track.gone_since
-    return None if now.monotonic - gone >= exit_s else replace(track, gone_since=gone)
+    def _keep(self, subject: str, track: Track) -> None:
+        kept = at_rest(track)
+        if kept is not None:
+            self.tracks[subject] = kept
+        else:
+            self.tracks.pop(subject, None)
 
+    def _active(self, track: Track, seen: Observation) -> Track:
+        if seen.holds is None:
+            return replace(track, gone_since=None)
+        if not seen.holds:
+            return self._released(track, seen.exit_s)
+        return replace(self._counted(track, seen), seen=self.now.monotonic, gone_since=None)
 
-def _event(subject: str, old: Track | None, new: Track | None, now: Instant) -> Event | None:
-    """What the journal is told of this change; None when nobody outside needs to know."""
-    before = old.alarm if old is not None else None
-    after = new.alarm if new is not None else None
-    if before is None and after is not None:
-        return Event("alarm.raised", subject, after.occurred, after.detected, after.body())
-    if before is not None and after is None and old is not None:
-        gone = now.monotonic if old.gone_since is None else old.gone_since
+    def _counted(self, track: Track, seen: Observation) -> Track:
+        """A chattering alarm that would have cleared is back: counted, and no more."""
+        alarm, gone = track.alarm, track.gone_since
+        if alarm is None or not alarm.chattering or gone is None or self.now.monotonic - gone < seen.exit_s:
+            return track
+        return replace(track, alarm=replace(alarm, repeats=alarm.repeats + 1))
+
+    def _released(self, track: Track, exit_s: float) -> Track:
+        """An active track whose condition is gone: cleared after its delay, a chattering one when quiet."""
+        assert track.alarm is not None
+        now = self.now
+        gone = now.monotonic if track.gone_since is None else track.gone_since
+        if now.monotonic - gone < (max(exit_s, WINDOW_S) if track.alarm.chattering else exit_s):
+            return replace(track, gone_since=gone)
         cleared = now.wall - (now.monotonic - gone)
-        return Event("alarm.cleared", subject, cleared, now.wall, before.body() | {"cleared_at": cleared})
-    return None
+        track = moved(replace(track, alarm=replace(track.alarm, active=False)), Signal.CLEAR)
+        assert track.alarm is not None
+        event = told("alarm.cleared", track, now, cleared_at=cleared)
+        self.events.append(replace(event, occurred=cleared))
+        calm = replace(track.alarm, chattering=False, repeats=0)
+        return replace(track, alarm=calm, since=None, gone_since=None, masked=False)
+
+    def _waiting(self, track: Track, seen: Observation) -> Track:
+        """A track that is not active: pending, suppressed, or waiting for a person."""
+        now = self.now.monotonic
+        if seen.holds is None:
+            return track if now - track.seen <= max(_GAP_S, seen.entry_s) else self._gone(track)
+        if not seen.holds:
+            return self._gone(track)
+        since = now if track.since is None else track.since
+        track = replace(track, since=since, seen=now)
+        cause = self.causes.get(seen.key) or self.causes.get(f"{seen.where}:{seen.key}")
+        if cause is None and track.masked:  # on its own from now on
+            return self._unsuppressed(replace(track, since=now))
+        if now - since < seen.entry_s:
+            return track
+        return self._raise(track, seen, since) if cause is None else self._suppressed(track, seen, cause)
+
+    def _gone(self, track: Track) -> Track:
+        return self._unsuppressed(replace(track, since=None))
+
+    def _unsuppressed(self, track: Track) -> Track:
+        track = replace(track, masked=False)
+        if track.state is not State.SUPPRESSED:
+            return track
+        track = moved(track, Signal.UNSUPPRESS)
+        self.events.append(told("alarm.unsuppressed", track, self.now))
+        return track
+
+    def _suppressed(self, track: Track, seen: Observation, cause: str) -> Track:
+        """Its entry delay has passed while its cause is active: recorded once, not raised."""
+        if track.state is not State.NORMAL:
+            return replace(track, masked=True)
+        alarm = self._alarm(track, seen, order=0, active=False)
+        track = moved(replace(track, alarm=alarm, masked=True), Signal.SUPPRESS)
+        self.events.append(
+            replace(told("alarm.suppressed", track, self.now, by=cause), occurred=alarm.occurred)
+        )
+        return track
+
+    def _raise(self, track: Track, seen: Observation, since: float) -> Track:
+        often = sum(each.subject == seen.subject for each in self.recent) >= CHATTER_RAISES
+        alarm = replace(self._alarm(track, seen, self.order, active=True), chattering=often)
+        track = moved(replace(track, alarm=alarm, since=since, gone_since=None), Signal.RAISE)
+        shown = track.state is not State.SHELVED
+        self.recent.append(Raised(self.now.monotonic, seen.subject, alarm.occurred, alarm.order, shown))
+        self.order += 1
+        self.raised += shown
+        self.events.append(replace(told("alarm.raised", track, self.now), occurred=alarm.occurred))
+        if often:
+            self.events.append(told("alarm.chattering", track, self.now, times=CHATTER_RAISES + 1))
+        return track
+
+    def _alarm(self, track: Track, seen: Observation, order: int, active: bool) -> Alarm:
+        """The alarm of this observation; its state and shelf are those it had."""
+        elapsed = 0.0 if track.since is None else self.now.monotonic - track.since
+        return Alarm(
+            seen.subject,
+            seen.key,
+            seen.where,
+            seen.priority,
+            self.now.wall - elapsed,
+            self.now.wall,
+            order,
+            seen.value,
+            seen.unit.value,
+            seen.reason,
+            track.state,
+            active,
+            None if track.alarm is None else track.alarm.until,
+        )
+
+    def _shelf(self, track: Track) -> Track:
+        """A shelved track; back on the board when its time is over, by the monotonic clock."""
+        assert track.alarm is not None
+        end = track.shelf_end
+        if end is None:  # after a restart
+            left = (track.alarm.until or 0.0) - self.now.wall
+            end = self.now.monotonic + min(max(left, 0.0), MOST_SHELVED_S)
+        if self.now.monotonic < end:
+            return replace(track, shelf_end=end)
+        track, event = unshelved(track, self.now, "")
+        self.events.append(event)
+        return track
+
+
+def _flooded(
+    flood: Flood | None, recent: Iterable[Raised], raised: int, now: Instant
+) -> tuple[Flood | None, list[Event]]:
+    """The flood after this cycle. It stands under the alarm whose condition was first in its ten minutes."""
+    shown = [each for each in recent if each.shown]
+    if flood is None:
+        if len(shown) <= FLOOD_BEGINS:
+            return None, []
+        first = min(shown, key=lambda each: (each.occurred, each.order))
+        flood = Flood(now.wall, first.subject, first.occurred, len(shown), len(shown))
+        return flood, [Event("alarm.flood_started", _STATION, first.occurred, now.wall, flood.body())]
+    flood = replace(flood, count=flood.count + raised, peak=max(flood.peak, len(shown)))
+    if len(shown) >= FLOOD_ENDS:
+        return flood, []
+    ended = Event("alarm.flood_ended", _STATION, now.wall, now.wall, flood.body() | {"ended_at": now.wall})
+    return None, [ended]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from edge.clock import Instant
+from edge.events.alarm_memory import resume as resume_board
+from edge.events.alarm_memory import to_plain as board_to_plain
 from edge.events.evidence import BY_NAME, Timer
 from edge.events.meter import Count
 from edge.events.meter import from_plain as count_from_plain
@@ -29,7 +31,12 @@ def to_plain(state: WatchState, now: Instant) -> dict[str, Plain]:
     """The memory as plain values, for the state kept beside the history."""
     circuits = {name: _plain(watch, now.monotonic) for name, watch in state.circuits.items()}
     totals = {point: count_to_plain(count, now.monotonic) for point, count in state.totals.items()}
-    return {"at": now.wall, "circuits": circuits, "totals": totals}
+    return {
+        "at": now.wall,
+        "circuits": circuits,
+        "totals": totals,
+        "alarms": board_to_plain(state.board, now.monotonic),
+    }
 
 
 def resume(state: WatchState, memory: Plain, now: Instant) -> WatchState:
@@ -48,8 +55,17 @@ def resume(state: WatchState, memory: Plain, now: Instant) -> WatchState:
         watches = {name: _watch(mapping(plain), now.monotonic - pause) for name, plain in saved.items()}
     except (KeyError, TypeError, ValueError):
         return state
+    state = _alarms(state, known.get("alarms"), now.monotonic - pause)
     merged = {name: _merged(watch, state.circuits.get(name)) for name, watch in watches.items()}
     return replace(state, circuits={**state.circuits, **merged})
+
+
+def _alarms(state: WatchState, memory: Plain, saved: float) -> WatchState:
+    """The board with what came in the last ten minutes; without it where that is not understood."""
+    try:
+        return replace(state, board=resume_board(state.board, memory, saved))
+    except (KeyError, TypeError, ValueError):
+        return state
 
 
 def _totals(journal: Mapping[str, Count], memory: Plain, now: Instant) -> Mapping[str, Count]:

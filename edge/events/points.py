@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from drivers import Quality, Reading, Reason
 from edge.clock import Instant
 from edge.events.alarms import DEVICE_LOST, METER_DOUBTFUL, METER_SILENT, SENSOR, PointFacts
-from edge.events.annunciator import Board, Observation, observe
+from edge.events.annunciator import Observation, observe
+from edge.events.board import Board
 from edge.image import ProcessImage
 from edge.points import quantity
 from edge.site import Device, Site

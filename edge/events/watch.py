@@ -10,9 +10,12 @@ from functools import lru_cache
 from typing import cast
 
 from edge.clock import Instant
+from edge.events.alarm_memory import board_of, flood_of, track_of
+from edge.events.alarm_requests import ask
 from edge.events.alarms import CIRCUIT_ALARMS, ROOM_COLD, STATION_ALARMS, RoomFacts
-from edge.events.annunciator import Alarm, Board, Observation, Track, observe
+from edge.events.annunciator import Observation, observe
 from edge.events.annunciator import step as step_alarms
+from edge.events.board import Alarm, Board, Flood, Track
 from edge.events.cause import Confidence
 from edge.events.evidence import Item
 from edge.events.facts import CircuitFacts, Limits, circuit_facts, station_facts
@@ -24,7 +27,7 @@ from edge.events.points import doubt_observations, point_observations
 from edge.events.totals import doubtful, follow
 from edge.image import ProcessImage
 from edge.records import Cause, CircuitView, Event, Plain
-from edge.requests import Answer, Request, refused
+from edge.requests import AlarmRequest, Answer, Request, refused
 from edge.site import Site
 
 
@@ -43,7 +46,8 @@ class WatchState:
 class Judgement:
     """What one cycle found. `outages` holds open ones by circuit, `alarms` active ones in first-out order.
 
-    `answers` are those to the requests, one each in their order.
+    `shown` are all alarms that are not at rest, `flood` is under way. `answers` are those to the requests,
+    one each in their order.
     """
 
     state: WatchState
@@ -51,6 +55,8 @@ class Judgement:
     outages: Mapping[str, Outage]
     alarms: tuple[Alarm, ...]
     answers: tuple[Answer, ...] = ()
+    shown: tuple[Alarm, ...] = ()
+    flood: Flood | None = None
 
 
 def judge(
@@ -66,7 +72,7 @@ def judge(
 
     Requests are taken first, in their order: they speak of what was shown before this cycle.
     """
-    state, asked_events, answers = _requested(state, requests, now)
+    state, asked_events, answers = _requested(state, requests, site, now)
     started = now.monotonic if state.started is None else state.started
     facts = {c.id: circuit_facts(c, image, views.get(c.id)) for c in site.circuits}
     circuits: dict[str, CircuitWatch] = {}
@@ -83,24 +89,29 @@ def judge(
     outages = {name: watch.outage for name, watch in circuits.items() if watch.outage is not None}
     new = replace(state, board=board, circuits=circuits, totals=totals, started=started)
     events = [*asked_events, *alarm_events, *events]
-    return Judgement(new, tuple(events), outages, board.active(), answers)
+    return Judgement(new, tuple(events), outages, board.active(), answers, board.shown(), board.flood)
 
 
 def _requested(
-    state: WatchState, requests: Sequence[Request], now: Instant
+    state: WatchState, requests: Sequence[Request], site: Site, now: Instant
 ) -> tuple[WatchState, list[Event], tuple[Answer, ...]]:
     """The state after all requests, what happened by them, and an answer to each."""
     events: list[Event] = []
     answers: list[Answer] = []
     for request in requests:
-        state, found, answer = _ask(state, request, now)
+        state, found, answer = _ask(state, request, site, now)
         events += found
         answers.append(answer)
     return state, events, tuple(answers)
 
 
-def _ask(state: WatchState, request: Request, now: Instant) -> tuple[WatchState, Sequence[Event], Answer]:
+def _ask(
+    state: WatchState, request: Request, site: Site, now: Instant
+) -> tuple[WatchState, Sequence[Event], Answer]:
     """One request, by what it is about: alarms go to the board, outages to their own room."""
+    if isinstance(request, AlarmRequest):
+        board, events, answer = ask(state.board, request, site, now)
+        return replace(state, board=board), events, answer
     return state, (), refused("request.unknown", what=type(request).__name__)
 
 
@@ -160,36 +171,24 @@ def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
     for row in rows:
         newest[str(row["kind"]).partition(".")[0], str(row["subject"])] = row
     tracks: dict[str, Track] = {}
+    flood: Flood | None = None
     circuits: dict[str, CircuitWatch] = {}
     totals: dict[str, Count] = {}
     for (_, subject), row in newest.items():
         try:
-            if row["kind"] == "alarm.raised":
-                tracks[subject] = Track(0.0, 0.0, _alarm(subject, row["body"]))
+            if str(row["kind"]).startswith("alarm.flood"):
+                flood = flood_of(row)
+            elif str(row["kind"]).startswith("alarm."):
+                track = track_of(row)
+                if track is not None:
+                    tracks[subject] = track
             elif row["kind"] in ("outage.started", "outage.changed"):
                 circuits[subject] = CircuitWatch(Phase.OUT, warm=True, outage=_outage(row["body"]))
             elif str(row["kind"]).startswith("meter."):
                 totals[subject] = from_journal(mapping(row["body"]))
         except (KeyError, TypeError, ValueError):
             discarded.append(subject)
-    orders = [track.alarm.order for track in tracks.values() if track.alarm is not None]
-    return WatchState(Board(tracks, max(orders, default=0) + 1), circuits, totals, None, tuple(discarded))
-
-
-def _alarm(subject: str, value: Plain) -> Alarm:
-    body = mapping(value)
-    return Alarm(
-        subject=subject,
-        key=str(body["alarm"]),
-        where=str(body["where"]),
-        priority=int(number(body["priority"])),
-        occurred=number(body["occurred_at"]),
-        detected=number(body["detected_at"]),
-        order=int(number(body["order"])),
-        value=optional(body["value"]),
-        unit=str(body["unit"]),
-        reason=str(body["reason"]),
-    )
+    return WatchState(board_of(tracks, flood), circuits, totals, None, tuple(discarded))
 
 
 def _item(value: Plain) -> Item:
