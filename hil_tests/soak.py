@@ -10,14 +10,12 @@ of a minute is 30 ms at 2000 times the speed.
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import json
 import logging
 import os
 import random
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -37,15 +35,15 @@ from drivers import (
     Unit,
     open_driver,
 )
-from drivers.tests.plc import NAMESPACE, free_port
+from drivers.tests.plc import NAMESPACE
 from drivers.tests.profiles import make_profile
-from drivers.tests.slaves import serve_rtu
 from edge.acquisition import BusWorker, Input, Listeners, PolledDevice
 from edge.clock import ScaledClock
 from edge.image import Inbox
 from hil_tests import device_faults, fault_table, meter_faults
 from hil_tests.device_faults import CountingSlave, Wire, Witness, gateway, until
 from hil_tests.meter_faults import Counter, meters_served, shows, spoil_line
+from hil_tests.soak_ways import Gate, Server, Terminal
 
 WALL = 1_800_000_000.0
 PERIOD_S = 60.0
@@ -68,75 +66,6 @@ class Memory(Witness):
         super().put(readings, monotonic, wall)
         for times in self.arrivals.values():
             del times[:-2]
-
-
-class Gate:
-    """A way to a TCP server that can be shut and opened again, at the same port."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._server: asyncio.Server | None = None
-        self._ways: set[asyncio.StreamWriter] = set()
-        self.port = 0
-
-    async def open(self) -> None:
-        """Let connections through."""
-        if self._server is None:
-            self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
-
-    async def shut(self) -> None:
-        """Refuse connections, and cut those that are there."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-            await self.cut()
-            await server.wait_closed()
-
-    async def cut(self) -> None:
-        """Cut the connections that are there."""
-        for way in tuple(self._ways):
-            way.transport.abort()
-        await asyncio.sleep(0)
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            back, forth = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        ways = {writer, forth}
-        self._ways |= ways
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(_pump(reader, forth), _pump(back, writer))
-        self._ways -= ways
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(4096):
-            writer.write(data)
-    writer.close()
-
-
-class Terminal:
-    """A pseudo-terminal under a name of its own, that can be hung up and made anew."""
-
-    def __init__(self, slave: CountingSlave, link: Path) -> None:
-        self._slave, self.link = slave, link
-        self._stack = AsyncExitStack()
-
-    async def make(self) -> None:
-        """A new terminal under the old name."""
-        await self.hang_up()
-        port = await self._stack.enter_async_context(serve_rtu(self._slave))
-        new = self.link.with_suffix(".new")
-        new.symlink_to(port)
-        new.replace(self.link)
-
-    async def hang_up(self) -> None:
-        """The terminal is gone, its name leads nowhere."""
-        await self._stack.aclose()
 
 
 @dataclass
@@ -282,11 +211,9 @@ async def _nothing() -> None:
 
 @asynccontextmanager
 async def plc(clock: ScaledClock) -> AsyncIterator[Line]:
-    """A PLC in a process of its own: what its library keeps is not ours."""
-    port, program = free_port(), [sys.executable, "-m", "hil_tests.soak_plc"]
-    process = await asyncio.create_subprocess_exec(*program, str(port), stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    await process.stdout.readline()
+    """A PLC that is cut off, out of reach, or started anew."""
+    server = Server()
+    await server.start()
     names = ("supply", "flow")
     registers = {name: {"identifier": name, "type": "Float", "unit": "1"} for name in names}
     profile = make_profile("opcua", registers, namespace=NAMESPACE, stamps="receipt")
@@ -294,15 +221,15 @@ async def plc(clock: ScaledClock) -> AsyncIterator[Line]:
     inbox = Inbox({f"plc.{name}": AGE_S for name in names}, clock.now())
     try:
         async with AsyncExitStack() as stack:
-            gate = await _gated(stack, port)
+            gate = await _gated(stack, server.port)
             url = f"opc.tcp://127.0.0.1:{gate.port}"
             bus = OpcUaBus(url, sampling_ms=50, insecure=True, timeout_s=1.0)
             settings = [DeviceSetting("plc", profile)]
+            troubles = [(gate.shut, gate.open), (gate.cut, _nothing), (server.stop, server.start)]
             worker = await stack.enter_async_context(_working("plc", bus, settings, points, inbox, clock))
-            yield Line("plc", worker, inbox, [(gate.shut, gate.open), (gate.cut, _nothing)])
+            yield Line("plc", worker, inbox, troubles)
     finally:
-        process.terminate()
-        await process.wait()
+        await server.stop()
 
 
 async def _flap(line: Line, dice: random.Random, soaked: Soaked) -> None:
