@@ -1,5 +1,6 @@
 """The face of the drivers: all that the service may import of them."""
 
+from drivers.cjt188.probing import HeatReading, heat_readings
 from drivers.driver import Browsable, Driver, Point
 from drivers.errors import (
     ClosedError,
@@ -52,6 +53,7 @@ __all__ = [
     "Endpoint",
     "FailSafe",
     "Found",
+    "HeatReading",
     "LocalProtocolError",
     "MBusBus",
     "Meaning",
@@ -86,6 +88,7 @@ __all__ = [
     "convert",
     "explain",
     "factor",
+    "heat_readings",
     "load_profile",
     "open_driver",
     "parse_profile",

@@ -92,7 +92,8 @@ def add_monitor(parser: argparse.ArgumentParser) -> None:
 def add_probe(parser: argparse.ArgumentParser) -> None:
     """`probe`."""
     parser.add_argument("bus", nargs="?", default=LINE, help="bus of the site")
-    parser.add_argument("--unit", type=int, required=True)
+    parser.add_argument("--unit", type=int, help="Modbus: which unit (required)")
+    parser.add_argument("--meter", help="CJ/T 188: number of the meter (none: the only one on the line)")
     parser.add_argument("--function", type=int, default=3, choices=[3, 4])
     parser.add_argument("--from", dest="first", type=int, default=0, help="first register")
     parser.add_argument("--to", dest="last", type=int, default=99, help="last register")

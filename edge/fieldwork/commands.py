@@ -218,6 +218,6 @@ _REQUESTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "read": _read,
     "write": _write,
     "monitor": _plain("bus", "device", "seconds"),
-    "probe": _plain("bus", "unit", "function", "first", "last", "wait_s"),
+    "probe": _plain("bus", "unit", "meter", "function", "first", "last", "wait_s"),
     "browse": _plain("bus", "node", "depth", "thumbprint", "trust"),
 }

@@ -39,7 +39,7 @@ def encode(message: Message) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-_OPTIONS = {"first": "--from", "last": "--to", "for_s": "--for", "wait_s": "--wait"}
+_OPTIONS = {"unit": "--unit", "first": "--from", "last": "--to", "for_s": "--for", "wait_s": "--wait"}
 
 
 def bad(name: str, given: object) -> FieldworkError:

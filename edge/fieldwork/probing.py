@@ -1,5 +1,7 @@
 """`probe`: the registers of an unknown Modbus meter, read twice, ranked, and a profile drafted of the best.
 
+A meter of CJ/T 188 is another matter: see heat_meter_probe.
+
 Blocks are small and one exchange each, so that a line in service is never held for long. A refused block is
 read again in smaller ones, in pairs for meters that refuse half a value, and at last one by one.
 """
@@ -7,10 +9,11 @@ read again in smaller ones, in pairs for meters that refuse half a value, and at
 import asyncio
 from collections.abc import Iterator
 
-from drivers import ModbusRtuBus, ModbusTcpBus, NoAnswerError
+from drivers import Cjt188Bus, ModbusRtuBus, ModbusTcpBus, NoAnswerError
 from edge.fieldwork import places, temporary
 from edge.fieldwork.access import Access, BusView
 from edge.fieldwork.draft import draft
+from edge.fieldwork.heat_meter_probe import probe_heat_meter
 from edge.fieldwork.messages import Asked, FieldworkError, Message, Stream, note
 from edge.fieldwork.plausible import ORDERS, WIDTHS, Candidate, Words, number, rank
 from edge.records import Plain
@@ -27,6 +30,10 @@ _CLEARLY = 0.5  # of the best score: what is below is not worth a line
 async def probe(access: Access, asked: Asked, _who: str) -> Stream:
     """Progress, what each place may hold, candidates, and the draft's text."""
     view = places.bus(access, asked.text("bus"))
+    if isinstance(view.setting, Cjt188Bus):
+        async for message in probe_heat_meter(access, view, asked):
+            yield message
+        return
     if not isinstance(view.setting, ModbusRtuBus | ModbusTcpBus):
         raise FieldworkError("cannot_probe", bus=view.id)
     unit, function = asked.whole("unit", 0, 255), asked.whole("function", 3, 4, 3)
@@ -41,9 +48,17 @@ async def probe(access: Access, asked: Asked, _who: str) -> Stream:
         yield message
     if not one:
         raise FieldworkError("no_registers", unit=unit, function=function, first=first, last=last)
-    wait_s = asked.number("wait_s", 0.0, 600.0, 10.0)
-    yield {"kind": "progress", "done": 0, "total": 0, "found": len(one), "where": "wait", "left_s": wait_s}
-    await asyncio.sleep(max(0.0, wait_s - (loop.time() - began)))
+    until = began + asked.number("wait_s", 0.0, 600.0, 10.0)
+    while (left_s := until - loop.time()) > 0:
+        yield {
+            "kind": "progress",
+            "done": 0,
+            "total": 0,
+            "found": len(one),
+            "where": "wait",
+            "left_s": left_s,
+        }
+        await asyncio.sleep(min(1.0, left_s))
     elapsed_s = loop.time() - began
     async for message in _read_all(access, view, unit, function, (min(one), max(one)), two):
         yield message

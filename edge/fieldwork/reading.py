@@ -26,6 +26,7 @@ async def read(access: Access, asked: Asked, _who: str) -> Stream:
         "device": setting.id,
         "place": setting.unit_id if setting.unit_id is not None else setting.address,
         "profile": setting.profile,
+        "longest": max(map(len, target.registers)),
     }
     for names in temporary.chunks(target.device.profile, target.registers):
         for message in await values(access, target, names):

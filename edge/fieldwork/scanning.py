@@ -252,16 +252,16 @@ async def _try(access: Access, view: BusView, address: str) -> Found:
 
 
 _WILDCARD = "F"
-_CJT188_WAYS = (("901F", 0x20), ("1F90", 0x20), ("901F", 0xAA), ("1F90", 0xAA))
-_ANY_NUMBER = 14 * "A"
+CJT188_WAYS = (("901F", 0x20), ("1F90", 0x20), ("901F", 0xAA), ("1F90", 0xAA))
+ANY_NUMBER = 14 * "A"
 
 
 async def _cjt188(access: Access, view: BusView, _asked: Asked) -> Stream:
     """Ask whoever is there for its number, in every way that meters want to be asked."""
     known = {each.setting.address: each.setting for each in view.devices}
     began = asyncio.get_running_loop().time()
-    for done, (identifier, meter_type) in enumerate(_CJT188_WAYS):
-        yield _progress(done, len(_CJT188_WAYS), 0, began, f"{identifier} {meter_type:02X}")
+    for done, (identifier, meter_type) in enumerate(CJT188_WAYS):
+        yield _progress(done, len(CJT188_WAYS), 0, began, f"{identifier} {meter_type:02X}")
         try:
             number = await _whoever(access, view, identifier, meter_type)
         except NoAnswerError:
@@ -278,14 +278,14 @@ async def _cjt188(access: Access, view: BusView, _asked: Asked) -> Stream:
             "profile": f"identifier {identifier}, type {meter_type:02X}",
         }
         return
-    yield _progress(len(_CJT188_WAYS), len(_CJT188_WAYS), 0, began, "")
-    yield note("nobody", ways=len(_CJT188_WAYS))
+    yield _progress(len(CJT188_WAYS), len(CJT188_WAYS), 0, began, "")
+    yield note("nobody", ways=len(CJT188_WAYS))
 
 
 async def _whoever(access: Access, view: BusView, identifier: str, meter_type: int) -> str:
     """The number of the only meter on the line."""
     profile = temporary.cjt188_profile(identifier, meter_type)
-    reading = (await temporary.read(access, view.id, profile, _ANY_NUMBER, ["number"]))["number"]
+    reading = (await temporary.read(access, view.id, profile, ANY_NUMBER, ["meter_number"]))["meter_number"]
     return "?" if reading.value is None else f"{int(reading.value):014d}"
 
 

@@ -37,6 +37,7 @@ class Printer:
         self._noted: set[str] = set()  # what was said once is not said again after the question
         self._found = 0
         self._quiet = False
+        self._wide = False  # names of registers that leave no room for the raw words beside them
         self._progress = False
 
     def show(self, message: Message) -> None:
@@ -116,9 +117,11 @@ class Printer:
     def _device(self, message: Message) -> None:
         place = "" if message["place"] is None else f" {message['place']}"
         self._say(f"{message['device']}  {message['bus']}{place}  {message['profile']}", "bold")
+        self._wide = int(_float(message.get("longest", 0))) > _COLUMNS["value"][0] - 2
 
     def _value(self, message: Message) -> None:
-        self._head("value")
+        columns = "wide_value" if self._wide else "value"
+        self._head(columns)
         good = str(message["quality"])
         why = f"bad.{message['reason']}" if message["reason"] else f"fieldwork.{good}"
         cells = [
@@ -129,18 +132,25 @@ class Printer:
             str(message["raw"]),
             duration(_float(message["age_s"])),
         ]
-        row = _row(_COLUMNS["value"], cells)
+        if self._wide:
+            del cells[4]
+        row = _row(_COLUMNS[columns], cells)
         if cell_len(row) > WIDTH:  # a long name or reason: the age goes first
-            row = _cut(_row(_COLUMNS["value"], [*cells[:-1], ""]), WIDTH)
+            row = _cut(_row(_COLUMNS[columns], [*cells[:-1], ""]), WIDTH)
         self._line((row, _STYLES[good]))
+        if self._wide and message["raw"]:
+            self._line((f"    {message['raw']}", "dim"))
 
     def _on_found(self, message: Message) -> None:
         self._found += 1
-        self._head("found")
+        place = str(message["place"])
+        columns = "found" if cell_len(place) <= _COLUMNS["found"][0] else "meters"
+        self._head(columns)
         name = self._texts("fieldwork.unknown") if message["device"] is None else str(message["device"])
         what = str(message.get("profile") or message.get("what") or "")
         answer = self._texts(f"fieldwork.answer.{message['answer']}")
-        self._line((_row(_COLUMNS["found"], [str(message["place"]), name, answer, what]), ""))
+        row = _row(_COLUMNS[columns], [place, name, answer, "" if what == place else what])
+        self._line((_cut(row, WIDTH), ""))
 
     def _like(self, message: Message) -> None:
         names = _list(message["profiles"])
@@ -210,7 +220,8 @@ class Printer:
             percent=f"{100 * _float(message['score']):.0f}",
             why=why,
         )
-        self._line((head, style))
+        for line in _wrapped(head, WIDTH):
+            self._line((line, style))
         for each in _list(message["found"]):
             assert isinstance(each, Mapping)
             name = self._texts(f"fieldwork.quantity.{each['quantity']}")
@@ -313,7 +324,9 @@ def duration(seconds: float) -> str:
 
 _COLUMNS: dict[str, tuple[int, ...]] = {
     "value": (25, -11, 5, 14, 11, -7),
+    "wide_value": (38, -11, 5, 14, -7),
     "found": (6, 16, 26, 28),
+    "meters": (18, 16, 14, 28),
     "frame": (12, -13, 1, 18, 20),
     "place": (-6, -6, -14, -14, -14, -14),
     "candidate": (22, -6, 22, -18),
@@ -321,7 +334,9 @@ _COLUMNS: dict[str, tuple[int, ...]] = {
 }
 _NAMES: dict[str, tuple[str, ...]] = {
     "value": ("register", "value", "unit", "quality", "raw", "age"),
+    "wide_value": ("register", "value", "unit", "quality", "age"),
     "found": ("place", "device", "answer", "profile"),
+    "meters": ("number", "device", "answer", "profile"),
     "place": ("address", "word", "abcd", "cdab", "badc", "dcba"),
 }
 _SHOWS: dict[str, Callable[[Printer, Message], None]] = {

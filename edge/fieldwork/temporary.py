@@ -33,10 +33,11 @@ def modbus_profile(registers: Mapping[str, Mapping[str, Any]], **options: object
     return found
 
 
-def cjt188_profile(identifier: str, meter_type: int) -> Profile:
-    """A profile that asks a meter for its number."""
+def cjt188_profile(identifier: str, meter_type: int, field: str = "meter_number") -> Profile:
+    """A profile that asks a meter for its number, or with another field for its values."""
     options = {"identifier": identifier, "meter_type": meter_type, "retries": 0}
-    return _profile("cjt188", options, {"number": {"field": "meter_number", "unit": Unit.STATE.value}})
+    unit = Unit.STATE if field == "meter_number" else Unit.KILOWATT_HOUR
+    return _profile("cjt188", options, {field: {"field": field, "unit": unit.value}})
 
 
 def word(function: int, address: int) -> dict[str, Any]:

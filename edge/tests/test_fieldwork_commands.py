@@ -1,46 +1,13 @@
 """The tools' command lines: what a technician types, what he sees, and the exit code a script gets."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
-from drivers.tests.slaves import Slave, serve_tcp
-from edge.__main__ import main
 from edge.tests.fieldwork_bench import rooms
-
-
-@contextmanager
-def slave_thread(slave: Slave) -> Iterator[int]:
-    """A slave with a loop of its own, for commands that run theirs."""
-    ready = threading.Event()
-    state: dict[str, object] = {}
-
-    async def live() -> None:
-        async with serve_tcp(slave) as port:
-            stop, loop = asyncio.Event(), asyncio.get_running_loop()
-            state.update(port=port, stop=lambda: loop.call_soon_threadsafe(stop.set))
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
-    thread.start()
-    ready.wait(10.0)
-    try:
-        yield int(str(state["port"]))
-    finally:
-        stop: Callable[[], None] = state["stop"]  # type: ignore[assignment]
-        stop()
-        thread.join(10.0)
-
-
-def run(*words: str) -> int:
-    return main(list(words))
+from edge.tests.fieldwork_commands import run, slave_thread
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
