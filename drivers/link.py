@@ -181,10 +181,13 @@ class Link:
                 )
         except TimeoutError as error:
             raise ClosedError(f"{self.name}: no connection in time") from error
+        except ssl.SSLCertVerificationError as error:
+            why = error.verify_message.rstrip(".")
+            raise ClosedError(f"{self.name}: TLS refused: its certificate is not believed ({why})") from error
         except ssl.SSLError as error:
             raise ClosedError(f"{self.name}: TLS refused ({error.reason or error})") from error
         except OSError as error:
-            raise ClosedError(f"{self.name}: cannot be opened ({error.strerror or error})") from error
+            raise ClosedError(f"{self.name}: cannot be opened ({_told(error)})") from error
         except ValueError as error:  # what is no name at all, such as 10.0.0..5, fails before any look-up
             raise ConfigurationError(f"{self.name}: no host can have this name ({error})") from error
         if pipe.ended:
@@ -288,6 +291,11 @@ class _Tty:
 
     async def closed(self) -> None:
         """A tty is closed at once."""
+
+
+def _told(error: OSError) -> str:
+    """What it says; nothing is said when a device hangs up while TLS shakes hands."""
+    return error.strerror or str(error) or "the device hung up"
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

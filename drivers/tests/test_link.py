@@ -6,6 +6,7 @@ import pty
 import tty
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -14,6 +15,7 @@ from drivers.errors import ClosedError, ConfigurationError, NoAnswerError
 from drivers.link import Link
 from drivers.settings import SerialPort, TcpHost
 from drivers.tests.modbus_bench import until
+from drivers.tests.modbus_tls import identities
 
 
 class Peer:
@@ -161,3 +163,34 @@ async def test_a_host_name_that_cannot_be_is_a_configuration_error(host: str) ->
     with pytest.raises(ConfigurationError, match=r"no host"):
         await link.open(1.0)
     assert not link.is_open
+
+
+async def test_a_device_that_hangs_up_instead_of_shaking_hands_is_told_in_words() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        with pytest.raises(ClosedError, match="the device hung up"):
+            await Link(TcpHost("127.0.0.1", port, identities().tls())).open(5.0)
+
+
+async def test_why_a_certificate_is_not_believed_is_told() -> None:
+    async with serve_tls() as port:
+        with pytest.raises(ClosedError, match="self-signed certificate"):
+            await Link(TcpHost("127.0.0.1", port, identities().deceived())).open(5.0)
+        other = replace(identities().tls(), server_name="boiler.example")
+        with pytest.raises(ClosedError, match=r"boiler\.example"):
+            await Link(TcpHost("127.0.0.1", port, other)).open(5.0)
+
+
+@asynccontextmanager
+async def serve_tls() -> AsyncIterator[int]:
+    """A device that shakes hands and says nothing."""
+    peer = Peer()
+    server = await asyncio.start_server(peer.talk, "127.0.0.1", 0, ssl=identities().server())
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+    await until(lambda: peer.now == 0)

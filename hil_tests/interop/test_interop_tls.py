@@ -132,12 +132,12 @@ async def test_the_right_authority_on_both_sides_reads_and_writes(bus: ModbusTcp
 async def test_a_device_of_another_authority_is_refused_by_us(bus: ModbusTcpBus, folder: Path) -> None:
     assert bus.tls is not None
     said = await refused(bus, replace(bus.tls, ca=folder / "strangers.crt"))
-    assert "CERTIFICATE_VERIFY_FAILED" in said
+    assert "certificate is not believed (unable to get local issuer certificate)" in said
 
 
 async def test_a_device_with_another_name_is_refused_by_us(bus: ModbusTcpBus) -> None:
     assert bus.tls is not None
-    assert "CERTIFICATE_VERIFY_FAILED" in await refused(bus, replace(bus.tls, server_name="boiler.example"))
+    assert "boiler.example" in await refused(bus, replace(bus.tls, server_name="boiler.example"))
 
 
 async def test_without_a_client_certificate_the_device_lets_us_read_nothing(bus: ModbusTcpBus) -> None:
