@@ -25,7 +25,7 @@ test-long: $(READY)     ## the long forms
 	$(PY) -m pytest -m "long and not interop" --timeout 3600
 
 test-interop: $(READY)  ## our drivers against peers that others wrote; prints the table of what was tried
-	sh deploy/system-packages.sh mbpoll libmodbus-dev gcc g++ pkg-config socat make
+	sh deploy/system-packages.sh mbpoll libmodbus-dev gcc g++ pkg-config socat openssl make
 	command -v npm >/dev/null || sh deploy/system-packages.sh nodejs npm
 	$(PY) -m hil_tests.interop.peers
 	$(PY) -m pytest -m interop hil_tests/interop --timeout 300
