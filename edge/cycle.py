@@ -26,14 +26,15 @@ from edge.records import Command, Event
 from edge.requests import Answer, Request
 from edge.rules.model import Pack
 from edge.site import Site
+from edge.timekeeping import Timekeeper
 
 log = logging.getLogger(__name__)
 
-STATE_PERIOD_S = 60.0  # control state kept for a bumpless restart
+STATE_PERIOD_S = 60.0  # control state kept for a bumpless restart; the heartbeat of the service
 OVERRUN_REPORT_S = 3600.0  # overruns are counted always and recorded at most this often
-CLOCK_STEP_S = 2.0  # more than any slewing between two steps: the wall clock was set
 CONTROL_STATE = "control"
 WATCH_STATE = "watch"
+ALIVE = "alive"  # the heartbeat, inside the state of the watch: a commit of its own would cost two pages
 
 
 class Bus(Protocol):
@@ -98,6 +99,7 @@ class Cycle:
     minds: Minds
     publish: Callable[[Outcome], None]
     alive: Callable[[], None]
+    timekeeper: Timekeeper
     pace: Pace = field(default_factory=Pace)
     outputs: Outputs = field(init=False)
     holds: Holds = field(init=False)
@@ -105,7 +107,6 @@ class Cycle:
     _asked: list[tuple[Request, asyncio.Future[Answer]]] = field(default_factory=list)
     _snapshot_at: float = -math.inf
     _state_at: float = -math.inf
-    _offset: float | None = None  # wall less monotonic time at the last step, s
 
     def __post_init__(self) -> None:
         self.holds = Holds(self.site)
@@ -148,6 +149,7 @@ class Cycle:
 
     async def step(self, now: Instant) -> None:
         """One cycle at `now`."""
+        clock_events = self.timekeeper.look(now)
         image = self.inbox.freeze(now)
         compliance = new_day(self.minds.compliance, self.pack, now)
         decision = decide(self.minds.control, image, self.site, compliance.heating, now)
@@ -166,8 +168,8 @@ class Cycle:
             compliance, self.pack, self.site, judgement.outages, judgement.events, now
         )
         self.minds = Minds(decision.state, judgement.state, compliance)
-        events = [*self._bus_events(), *decision.events, *judgement.events, *duties, *self._overruns(now)]
-        events += [*self._clock_step(now), *self.holds.drain_events()]
+        events = [*clock_events, *self._bus_events(), *decision.events, *judgement.events, *duties]
+        events += [*self._overruns(now), *self.holds.drain_events()]
         await self._record_and_write(decision, events, image)
         self._answer([answer for _, answer in asked], judgement.answers)
         self.pace.steps += 1
@@ -203,9 +205,14 @@ class Cycle:
             await self.recorder.snapshot(image, decision.views)
         if now - self._state_at >= STATE_PERIOD_S:
             self._state_at = now
-            await self.recorder.keep_state(CONTROL_STATE, msgpack.packb(to_plain(decision.state)))
-            watch = watch_to_plain(self.minds.watch, image.now)
-            await self.recorder.keep_state(WATCH_STATE, msgpack.packb(watch))
+            await self.keep_state(image.now)
+
+    async def keep_state(self, now: Instant, *, stopped: bool = False) -> None:
+        """Keep what the next start goes on from, and that we were alive; `stopped` at an orderly end."""
+        await self.recorder.keep_state(CONTROL_STATE, msgpack.packb(to_plain(self.minds.control)))
+        alive = self.timekeeper.heartbeat(now, self.recorder.seq, stopped=stopped).plain()
+        watch = watch_to_plain(self.minds.watch, now) | {ALIVE: alive}
+        await self.recorder.keep_state(WATCH_STATE, msgpack.packb(watch))
 
     def _bus_events(self) -> list[Event]:
         return [event for worker in self.workers for event in worker.drain_events()]
@@ -222,13 +229,3 @@ class Cycle:
         self.pace = replace(pace, reported_missed=pace.missed, reported_at=now.monotonic, longest_s=0.0)
         log.warning("cycle overrun", extra=body)
         return [Event("service.overrun", "station", now.wall, now.wall, body)]
-
-    def _clock_step(self, now: Instant) -> list[Event]:
-        """A wall clock that was set (or a machine that slept): how far the names of moments moved."""
-        before, self._offset = self._offset, now.wall - now.monotonic
-        step_s = 0.0 if before is None else self._offset - before
-        if abs(step_s) < CLOCK_STEP_S:
-            return []
-        body = {"from": now.wall - step_s, "to": now.wall, "step_s": step_s, "clock": now.state.value}
-        log.warning("clock step", extra=body)
-        return [Event("clock.step", "station", now.wall, now.wall, body)]

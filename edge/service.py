@@ -18,13 +18,13 @@ from pathlib import Path
 import msgpack
 
 from drivers import Bus, DeviceSetting, Driver, Tap, open_driver
-from edge import compliance, status
+from edge import blind, compliance, restart, status
 from edge.acquisition import BusWorker, Listeners
 from edge.assembly import age_limits, bus_setting, device_setting, polled, stuck_limits
 from edge.check import Loaded, load
-from edge.clock import Clock, SystemClock
+from edge.clock import Clock, Instant, SystemClock
 from edge.control.state import ControlState, from_plain, initial
-from edge.cycle import CONTROL_STATE, WATCH_STATE, Cycle, Minds, Outcome
+from edge.cycle import ALIVE, CONTROL_STATE, STATE_PERIOD_S, WATCH_STATE, Cycle, Minds, Outcome
 from edge.events import Limits, WatchState, restore, resume
 from edge.fieldwork.access import BusView, Hold, Live
 from edge.fieldwork.arguments import SOCKET
@@ -39,6 +39,7 @@ from edge.records import Event, Plain
 from edge.rules.civil import local_day
 from edge.site import Bus as SiteBus
 from edge.store import sync_folder
+from edge.timekeeping import Timekeeper
 from edge.upstream import Upstream, UpstreamStatus
 from edge.upstream.codec import HISTORY
 from edge.upstream.source import READERS
@@ -46,6 +47,7 @@ from edge.upstream.source import READERS
 log = logging.getLogger(__name__)
 
 FAREWELL_S = 3.0  # real seconds
+STARTS = 4  # buses begin in so many groups: all at once is a burst, one by one wakes a sleeping machine for each
 STATUS_POINTS = 300  # written each second; a larger station is shown less often, for it costs 5 us a point
 
 OpenDriver = Callable[[Bus, Sequence[DeviceSetting], Callable[[], float], Tap], Driver]
@@ -113,6 +115,7 @@ async def serve(
     clock = clock if clock is not None else SystemClock()
     notifier = notifier if notifier is not None else Notifier()
     stop = stop if stop is not None else _on_signals()
+    started = clock.now()
     paths.data.mkdir(parents=True, exist_ok=True)
     loaded, rejected = load_or_fall_back(paths)
     limit = loaded.site.recording.history_mib << 20
@@ -122,7 +125,7 @@ async def serve(
         after = await _receipted(journal)
         # Opened by its first use, and again after a failure: telemetry never keeps a plant from starting.
         history = await stack.enter_async_context(History(paths.data / "history.sqlite", limit, after))
-        service = _Service(loaded, paths, clock, notifier, journal, history)
+        service = _Service(loaded, paths, clock, notifier, journal, history, started)
         await service.begin(rejected)
         await service.run(opener, stop)
 
@@ -155,6 +158,7 @@ class _Service:
         notifier: Notifier,
         journal: Journal,
         history: History,
+        started: Instant,
     ) -> None:
         self._loaded = loaded
         self._paths = paths
@@ -162,6 +166,8 @@ class _Service:
         self._notifier = notifier
         self._journal = journal
         self._history = history
+        self._started = started
+        self._last_row: Row | None = None  # of the life before
         self._recorder = Recorder(journal, history)
         self._status_due = 0.0
         self._unseen = False  # the status could not be written
@@ -171,6 +177,7 @@ class _Service:
 
     async def begin(self, rejected: SiteError | None) -> None:
         """Record that we started, and on which configuration."""
+        self._last_row = await restart.row_before(self._journal, self._started, self._clock.boot_id)
         used = self._paths.site if rejected is None else self._paths.last_good
         digest = hashlib.sha256(used.read_bytes()).hexdigest()
         await self._record(
@@ -200,7 +207,8 @@ class _Service:
     async def run(self, opener: OpenDriver, stop: asyncio.Event) -> None:
         """All tasks, until `stop`; then the last words, and a moment for them to reach the head-end."""
         workers = self._workers(opener)
-        cycle = self._cycle(workers, await self._remember())
+        timekeeper = await self._timekeeper()
+        cycle = self._cycle(workers, await self._remember(), timekeeper)
         jobs = {f"bus {worker.id}": worker.run for worker in workers} | {"cycle": cycle.run}
         jobs["fieldwork"] = Server(self._paths.socket, self._access(workers, cycle)).run
         async with asyncio.TaskGroup() as group:
@@ -210,6 +218,7 @@ class _Service:
             self._notifier.tell("STOPPING=1")
             await _end(tasks)
             await self._record("service.stopped", {"why": "asked"})
+            await cycle.keep_state(self._clock.now(), stopped=True)
             if sender is not None:
                 await self._farewell()
                 await _end([sender])
@@ -230,18 +239,21 @@ class _Service:
         site, clock = self._loaded.site, self._clock
         devices = self._loaded.devices
         self._inbox = Inbox(age_limits(devices, site, clock.speed), clock.now(), stuck_limits(devices))
-        return [self._worker(bus, number / len(site.buses), opener) for number, bus in enumerate(site.buses)]
+        began = clock.now().monotonic
+        return [
+            self._worker(bus, began, number % STARTS / STARTS, opener) for number, bus in enumerate(site.buses)
+        ]
 
-    def _worker(self, bus: SiteBus, place: float, opener: OpenDriver) -> BusWorker:
-        """The task of one bus; `place` (0 to 1) is its own among the buses, so that not all begin at once."""
+    def _worker(self, bus: SiteBus, began: float, place: float, opener: OpenDriver) -> BusWorker:
+        """The task of one bus, in step with those that have the same `place` (0 to 1) in the round."""
         fitted = [each for each in self._loaded.devices if each.setting.bus == bus.id]
         traffic, settings = Listeners(), [device_setting(each) for each in fitted]
         driver = opener(bus_setting(bus), settings, lambda: self._clock.now().wall, traffic)
-        devices = polled(fitted, self._clock.now().monotonic, place)
+        devices = polled(fitted, began, place)
         outputs = {each.point.name: each for device in fitted for each in device.outputs}
         return BusWorker(bus.id, driver, devices, outputs, self._inbox, self._clock, bus.timeout_s, traffic)
 
-    def _cycle(self, workers: list[BusWorker], minds: Minds) -> Cycle:
+    def _cycle(self, workers: list[BusWorker], minds: Minds, timekeeper: Timekeeper) -> Cycle:
         room = self._loaded.pack.room
         limits = Limits(room_minimum_c=None if room is None else room.threshold_c)
 
@@ -259,6 +271,7 @@ class _Service:
             minds,
             publish,
             self._alive,
+            timekeeper,
         )
         return cycle
 
@@ -299,6 +312,18 @@ class _Service:
             self._unseen = True
         else:
             self._unseen = False
+
+    async def _timekeeper(self) -> Timekeeper:
+        """Goes on from the clocks as last seen; says how long nobody looked."""
+        kept = await self._kept(WATCH_STATE)
+        heartbeat = blind.from_plain(kept.get(ALIVE)) if isinstance(kept, dict) else None
+        keeper = await restart.timekeeper(
+            self._journal, self._last_row, heartbeat, self._started, self._clock.boot_id, STATE_PERIOD_S
+        )
+        if keeper.blind is not None:
+            now = self._clock.now()
+            await self._recorder.record([keeper.blind.event(now)], now)
+        return keeper
 
     async def _remember(self) -> Minds:
         """What the last run left: control state in the history, alarms, outages and duties in the journal."""

@@ -25,6 +25,7 @@ from edge.recorder import Recorder
 from edge.records import CircuitView, Command, Event
 from edge.resources import config_dir
 from edge.site import Site
+from edge.timekeeping import Timekeeper
 from hil_tests.benchmarks import bench_decide
 from hil_tests.plant import Inputs, Noise, advance, measure, station, steady_commands, steady_state
 
@@ -50,7 +51,7 @@ class _Nowhere(Recorder):
     """A recorder that keeps nothing."""
 
     def __init__(self) -> None:
-        self.failing = False
+        self.failing, self.seq = False, 0
 
     async def record(self, events: Iterable[Event], now: Instant) -> None:
         for _ in events:
@@ -122,6 +123,7 @@ async def _turn(clock: Clock) -> float:
         Minds(initial(site), WatchState(), Compliance()),
         lambda outcome: None,
         lambda: None,
+        Timekeeper("bench", 60.0, _instant(0)),
     )
     began = time.perf_counter()
     for second in range(STEPS):

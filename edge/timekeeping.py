@@ -1,0 +1,57 @@
+"""The service's own time: what it finds of the clocks in every cycle, its heartbeat, its blind intervals.
+
+The rules stand in `steps.py` (steps, anchors) and `blind.py` (what is known after a restart).
+"""
+
+import logging
+
+from edge.blind import Alive, Blind, Traces, blind, revised
+from edge.clock import Instant
+from edge.records import Event
+from edge.steps import ANCHOR, Seen, watch
+
+log = logging.getLogger(__name__)
+
+
+class Timekeeper:
+    """One for each life of the service; asked once a cycle, before anything is dated."""
+
+    def __init__(
+        self,
+        boot_id: str,
+        every_s: float,
+        started: Instant,
+        traces: Traces | None = None,
+        seen: Seen | None = None,
+    ) -> None:
+        """`every_s`: the period of the heartbeat; `traces`, `seen`: what is left of the last life."""
+        self._boot_id = boot_id
+        self._every_s = every_s
+        self._started = started
+        self._traces = traces if traces is not None else Traces()
+        self._seen = seen
+        self.blind: Blind | None = blind(self._traces, started, boot_id, every_s)
+
+    def look(self, now: Instant) -> list[Event]:
+        """What became of the clocks since the last look."""
+        found = watch(self._seen, now, self._boot_id)
+        self._seen = found.seen
+        events = [*found.events, *self._revised(now)]
+        for event in events:
+            level = logging.INFO if event.kind == ANCHOR else logging.WARNING
+            log.log(level, event.kind, extra={"found": dict(event.body)})
+        return events
+
+    def _revised(self, now: Instant) -> list[Event]:
+        """The blind interval made more exact, once, when the clock is synchronised at last."""
+        if self.blind is None or self.blind.at_most_s is not None:
+            return []
+        better = revised(self._traces, self._started, now, self._boot_id, self._every_s)
+        if better is None:
+            return []
+        self.blind = better
+        return [better.event(now, revised=True)]
+
+    def heartbeat(self, now: Instant, seq: int, *, stopped: bool = False) -> Alive:
+        """That we are alive at `now`, with the journal at row `seq`; `stopped`: and are about to end."""
+        return Alive(self._boot_id, now.boottime, now.wall, now.state, seq, stopped)
