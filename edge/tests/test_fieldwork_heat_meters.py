@@ -76,7 +76,7 @@ async def test_a_cjt188_line_on_which_nobody_answers_says_so() -> None:
     assert error(probed) == "no_meter"
 
 
-async def probe(payload: bytes, **more: Any) -> list[Message]:
+async def probe(payload: bytes, **more: Any) -> list[Message]:  # noqa: ANN401
     meter = cjt188_meters.Meter(WIRE, payload)
     async with cjt188_meters.serve_tcp(cjt188_meters.MeterLine(meter)) as port:
         view = BusView(LINE, Cjt188Bus(TcpHost("127.0.0.1", port), timeout_s=0.1))
@@ -133,4 +133,5 @@ def test_the_commands_show_meters_within_80_columns_and_write_a_draft_that_loads
     shown = capsys.readouterr()
     assert all(number in shown.out for number in (*NUMBERS[:3], "11110012345678"))
     assert max(cell_len(each) for each in (shown.out + shown.err).splitlines()) <= 80
-    assert parse_profile(tomllib.loads(draft.read_text(encoding="utf-8")), "draft").registers.keys() >= {"flow"}
+    profile = parse_profile(tomllib.loads(draft.read_text(encoding="utf-8")), "draft")
+    assert {"energy", "flow"} <= profile.registers.keys()
