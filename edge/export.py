@@ -2,9 +2,12 @@
 
 JSON Lines keep all that the hash was made from, so that the chain can be checked from them alone. CSV is for
 people: UTF-8 with a mark so that spreadsheets read Chinese, times in Beijing civil time (Asia/Shanghai).
+Beside the time that was recorded stands the one it is dated to (`times.py`): the same shift holds for the
+times inside a body.
 A row that does not verify is not shown as if it did: in its place stands what is wrong with it.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -15,15 +18,21 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
-from edge.chain import Fault, Row
+import apsw
+
+from edge.chain import Fault, Row, check_body
+from edge.steps import ANCHOR
 from edge.texts import Texts
-from edge.verification import Found, Scan, opened
+from edge.times import Anchors, Dated, anchors, date
+from edge.verification import DAMAGE, Found, Scan, fetch, opened
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 COLUMNS = (
     "seq",
     "time",
     "clock",
+    "dated_at",
+    "dating",
     "kind",
     "what",
     "subject",
@@ -34,6 +43,7 @@ COLUMNS = (
     "fault",
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is run, not shown, by spreadsheets
+_ANCHORS = "select seq from rows where kind = ? order by seq"
 _TIMES = ("occurred", "detected")  # of the event itself; columns of their own
 
 
@@ -61,10 +71,16 @@ def _content(row: Row) -> dict[str, Any]:
     return content if isinstance(content, dict) else {"body": content}
 
 
-def _json_row(row: Row) -> dict[str, Any]:
+def _dated_at(dated: Dated) -> str:
+    return "" if dated.wall_ns is None else local(dated.wall_ns / 1e9)
+
+
+def _json_row(row: Row, dated: Dated) -> dict[str, Any]:
     return {
         "seq": row.seq,
         "time": local(row.wall_ns / 1e9),
+        "dated_at": _dated_at(dated) or None,
+        "dating": dated.dating.value,
         "boot_id": row.boot_id,
         "boottime_ns": row.boottime_ns,
         "wall_ns": row.wall_ns,
@@ -81,9 +97,9 @@ def _json_fault(fault: Fault) -> dict[str, Any]:
     return {"seq": fault.seq, "fault": fault.what, "detail": fault.detail}
 
 
-def _json_lines(found: Iterator[Found]) -> Iterator[tuple[Found, str]]:
+def _json_lines(found: Iterator[Found], known: Anchors) -> Iterator[tuple[Found, str]]:
     for one in found:
-        plain = _json_fault(one) if isinstance(one, Fault) else _json_row(one)
+        plain = _json_fault(one) if isinstance(one, Fault) else _json_row(one, date(one, known))
         yield one, json.dumps(plain, ensure_ascii=False) + "\n"
 
 
@@ -108,12 +124,14 @@ def _cell(text: str) -> str:
     return "'" + text if text.startswith(_FORMULA) else text
 
 
-def _csv_row(row: Row, texts: Texts) -> list[str]:
+def _csv_row(row: Row, dated: Dated, texts: Texts) -> list[str]:
     content = _content(row)
     cells = [
         str(row.seq),
         local(row.wall_ns / 1e9),
         texts(f"clock.{row.clock_state}"),
+        _dated_at(dated),
+        texts(f"dating.{dated.dating.value}"),
         row.kind,
         texts(f"kind.{row.kind}"),
         row.subject,
@@ -135,9 +153,10 @@ def _line(cells: list[str]) -> str:
     return text.getvalue()
 
 
-def _csv_lines(found: Iterator[Found], texts: Texts) -> Iterator[tuple[Found, str]]:
+def _csv_lines(found: Iterator[Found], known: Anchors, texts: Texts) -> Iterator[tuple[Found, str]]:
     for one in found:
-        yield one, _line(_csv_fault(one, texts) if isinstance(one, Fault) else _csv_row(one, texts))
+        fault = isinstance(one, Fault)
+        yield one, _line(_csv_fault(one, texts) if fault else _csv_row(one, date(one, known), texts))
 
 
 def _write(lines: Iterator[tuple[Found, str]], out: BinaryIO) -> Exported:
@@ -148,20 +167,34 @@ def _write(lines: Iterator[tuple[Found, str]], out: BinaryIO) -> Exported:
     return Exported(rows, faults)
 
 
-def _to_jsonl(found: Iterator[Found], out: BinaryIO, texts: Texts) -> Exported:
-    return _write(_json_lines(found), out)
+def _to_jsonl(found: Iterator[Found], known: Anchors, out: BinaryIO, texts: Texts) -> Exported:
+    return _write(_json_lines(found, known), out)
 
 
-def _to_csv(found: Iterator[Found], out: BinaryIO, texts: Texts) -> Exported:
+def _to_csv(found: Iterator[Found], known: Anchors, out: BinaryIO, texts: Texts) -> Exported:
     headers = [texts(f"export.{column}") for column in COLUMNS]
     out.write(("\ufeff" + _line(headers)).encode())
-    return _write(_csv_lines(found, texts), out)
+    return _write(_csv_lines(found, known, texts), out)
 
 
-_FORMATS: Mapping[str, Callable[[Iterator[Found], BinaryIO, Texts], Exported]] = {
+_FORMATS: Mapping[str, Callable[[Iterator[Found], Anchors, BinaryIO, Texts], Exported]] = {
     "jsonl": _to_jsonl,
     "csv": _to_csv,
 }
+
+
+def known_anchors(connection: apsw.Connection) -> Anchors:
+    """The anchors of a journal whose body is the recorded one, as far as a torn file can be read.
+
+    They stand after the rows that they date, so they are read first; what is wrong with them the walk tells.
+    """
+    whole: list[Row] = []
+    with contextlib.suppress(*DAMAGE):
+        for (seq,) in connection.execute(
+            "select seq from rows where kind = ? order by seq", (ANCHOR,)
+        ).fetchall():
+            whole += [row for row in fetch(connection, seq - 1, 1) if isinstance(row, Row)]
+    return anchors(row for row in whole if check_body(row) is None)
 
 
 def export(journal: Path, out: BinaryIO, form: Literal["jsonl", "csv"], texts: Texts) -> Exported:
@@ -170,4 +203,4 @@ def export(journal: Path, out: BinaryIO, form: Literal["jsonl", "csv"], texts: T
     FileNotFoundError when there is no such file; apsw.Error when it is no journal at all.
     """
     with opened(journal) as connection:
-        return _FORMATS[form](iter(Scan(connection)), out, texts)
+        return _FORMATS[form](iter(Scan(connection)), known_anchors(connection), out, texts)

@@ -10,8 +10,10 @@ import apsw
 import msgpack
 import pytest
 
+from edge.clock import ClockState, Instant
 from edge.export import COLUMNS, Exported, export, local
 from edge.journal import Entry, Journal, verify
+from edge.steps import anchor
 from edge.tests.journals import NOW, StandingClock, entry
 from edge.texts import LANGUAGES, Texts
 
@@ -54,8 +56,9 @@ async def test_a_spreadsheet_shows_headers_local_times_and_key_fields(tmp_path: 
     assert row["details"] == "cause: source; evidence.flow: 0.4; evidence.n: null"
     assert row["what"] == Texts.load(language)("kind.outage.started") != "kind.outage.started"
     assert row["clock"] != "clock.synced"
-    assert formula[5].startswith("'=")  # shown, not run
-    assert formula[8] == 'text: 第一行\n第二行; 逗号,引号"'
+    cells = dict(zip(COLUMNS, formula, strict=True))
+    assert cells["subject"].startswith("'=")  # shown, not run
+    assert cells["details"] == 'text: 第一行\n第二行; 逗号,引号"'
     assert last[0] == "3"
 
 
@@ -101,6 +104,54 @@ async def test_a_long_journal_is_written_without_being_held_in_memory(tmp_path: 
         found = export(path, out, "jsonl", Texts.load("en"))  # type: ignore[arg-type]
         assert found == Exported(3000, 0)
         assert out.largest < 1000
+
+
+async def test_rows_from_before_the_clock_was_set_are_dated_by_an_anchor_and_still_show_what_was_recorded(
+    tmp_path: Path,
+) -> None:
+    """Two hours after a boot in 1970 the clock is set; nobody set it in the boot before."""
+    path = tmp_path / "journal.db"
+    unset, hour = ClockState.UNSYNCED, 3600.0
+    lost = Instant(hour, hour, hour, unset)
+    set_at = Instant(NOW.wall, 2 * hour, 2 * hour, ClockState.SYNCED)
+    for boot, moments in (("other", (lost,)), ("this", (lost, set_at))):
+        clock = StandingClock()
+        clock.boot_id = boot
+        async with await Journal.open(path, clock) as journal:
+            for now in moments:
+                said = [anchor(now, boot)] if now is set_at else []
+                await journal.append([OUTAGE, *map(Entry.of, said)], now)
+    before = path.read_bytes()
+    out = io.BytesIO()
+    export(path, out, "jsonl", Texts.load("en"))
+    rows = [json.loads(line) for line in out.getvalue().decode().splitlines()]
+    found = [(row["time"], row["dated_at"], row["dating"]) for row in rows if row["kind"] == "outage.started"]
+    assert found == [
+        ("1970-01-01T09:00:00.000+08:00", None, "unknown"),
+        ("1970-01-01T09:00:00.000+08:00", local(NOW.wall - hour), "anchored"),
+        (local(NOW.wall), local(NOW.wall), "as_recorded"),
+    ]
+    cells = [dict(zip(COLUMNS, line, strict=True)) for line in _csv(path, "en")[1:]]
+    assert [(row["dated_at"], row["dating"]) for row in cells if row["kind"] == "outage.started"] == [
+        ("", "not known"),
+        (local(NOW.wall - hour), "from an anchor of the same boot"),
+        (local(NOW.wall), "as recorded"),
+    ]
+    assert verify(path).ok
+    assert path.read_bytes() == before
+
+
+async def test_an_anchor_whose_body_was_changed_dates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path, StandingClock()) as journal:
+        await journal.append([entry(1)], Instant(50.0, 50.0, 50.0, ClockState.UNSYNCED))
+        await journal.append([Entry.of(anchor(NOW, StandingClock.boot_id))], NOW)
+    body = {**anchor(NOW, StandingClock.boot_id).body, "wall_ns": 1}
+    with apsw.Connection(str(path)) as database:
+        database.execute("update rows set body = ? where kind = 'clock.anchor'", (msgpack.packb(body),))
+    out = io.BytesIO()
+    export(path, out, "jsonl", Texts.load("en"))
+    assert json.loads(out.getvalue().decode().splitlines()[0])["dating"] == "unknown"
 
 
 @pytest.mark.parametrize("wall", [None, "x", True, 1e30, float("inf"), float("nan")])
