@@ -47,7 +47,7 @@ from edge.upstream.source import READERS
 log = logging.getLogger(__name__)
 
 FAREWELL_S = 3.0  # real seconds
-STARTS = 4  # buses begin in so many groups: all at once is a burst, one by one wakes a sleeping machine for each
+STARTS = 4  # groups in which buses begin: at once is a burst, one by one wakes a machine for each
 STATUS_POINTS = 300  # written each second; a larger station is shown less often, for it costs 5 us a point
 
 OpenDriver = Callable[[Bus, Sequence[DeviceSetting], Callable[[], float], Tap], Driver]
@@ -240,8 +240,9 @@ class _Service:
         devices = self._loaded.devices
         self._inbox = Inbox(age_limits(devices, site, clock.speed), clock.now(), stuck_limits(devices))
         began = clock.now().monotonic
+        places = [number % STARTS / STARTS for number in range(len(site.buses))]
         return [
-            self._worker(bus, began, number % STARTS / STARTS, opener) for number, bus in enumerate(site.buses)
+            self._worker(bus, began, place, opener) for bus, place in zip(site.buses, places, strict=True)
         ]
 
     def _worker(self, bus: SiteBus, began: float, place: float, opener: OpenDriver) -> BusWorker:
