@@ -197,11 +197,11 @@ async def _bus(wire: Wire, timeout_s: float) -> AsyncIterator[ModbusRtuBus | Mod
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A value that was accepted and is not what the device shows now."""
+    """A value that was accepted and is not what the device shows; `right` is None when it said nothing."""
 
     point: str
     value: float
-    right: float
+    right: float | None
 
 
 class Witness(Inbox):
@@ -240,7 +240,7 @@ class Witness(Inbox):
             if reading.value is None:
                 self.reasons[device].add(reading.reason)
             elif name not in self.unchecked and all(right[register] != reading.value for right in rights):
-                self.wrong.append(Wrong(name, reading.value, rights[-1][register]))
+                self.wrong.append(Wrong(name, reading.value, rights[-1][register] if rights else None))
         if all(reading.is_good for reading in readings.values()):
             self.arrivals[device].append(monotonic)
 

@@ -18,6 +18,7 @@ import random
 import resource
 import tempfile
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -297,16 +298,24 @@ async def soak(days: float, speed: float, seed: int) -> Soaked:
         tasks = [asyncio.create_task(line.worker.run()) for line in lines]
         flaps = [asyncio.create_task(_flap(line, dice, soaked)) for line in lines]
         await _watch(lines, clock, days * DAY_S, soaked)
-        soaked.broken = [repr(task.exception()) for task in (*tasks, *flaps) if task.done()]
+        soaked.broken = [_told(task) for task in (*tasks, *flaps) if task.done()]
         await _end(flaps)
         await until(lambda: not _unread(lines), 20.0)
         soaked.unread = _unread(lines)
         devices = [device for line in lines for device in line.worker.devices]
         soaked.reads = sum(device.statistics.reads for device in devices)
         soaked.failures = sum(device.statistics.errors for device in devices)
-        soaked.wrong = [repr(w) for line in lines if isinstance(line.inbox, Memory) for w in line.inbox.wrong]
+        soaked.wrong = [
+            f"{line.name} {w}" for line in lines if isinstance(line.inbox, Memory) for w in line.inbox.wrong
+        ]
         await _end(tasks)
     return soaked
+
+
+def _told(task: asyncio.Task[None]) -> str:
+    """How a task ended that never should."""
+    error = task.exception()
+    return "".join(traceback.format_exception(error)) if error is not None else repr(task)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
