@@ -58,16 +58,24 @@ class Frames(Protocol):
 
 
 class RtuFrames:
-    """Frames of a serial line."""
+    """Frames of a serial line.
+
+    Some converters send back what they are given. A right answer to a write of one register looks just like
+    that, so that a dead device would seem to obey. So whether a line echoes is learned from its reads, whose
+    answers never equal their requests; from then on the echo (a REQUEST) is passed over before any answer.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._junk = bytearray()
         self._awaited: Request | None = None
+        self._echoing = False
+        self._echo = b""  # may come before the answer
 
     def ask(self, request: Request) -> bytes:
         """The frame to send."""
         self._awaited = request
+        self._echo = request.rtu if self._echoing or request.function in READS else b""
         return request.rtu
 
     def at_once(self, data: bytes) -> bytes | None:
@@ -75,8 +83,10 @@ class RtuFrames:
         request = self._awaited
         if request is None or self._buffer or self._junk or len(data) != request.length + 4:
             return None
-        if not self._has_shape(request, data) or not checks(data):
+        if data == self._echo or not self._has_shape(request, data) or not checks(data):
             return None
+        if self._echo:
+            self._echoing = False
         self._awaited = None
         return data[2:-2]
 
@@ -84,6 +94,12 @@ class RtuFrames:
         """Take bytes; give what is decided."""
         self._buffer += data
         pieces: list[Piece] = []
+        if self._echo:
+            if self._echo.startswith(self._buffer[: len(self._echo)]):
+                if len(self._buffer) < len(self._echo):
+                    return pieces
+                pieces.append(self._echoed())
+            self._echo = b""
         while (piece := self._next()) is not None:
             pieces.append(piece)
         return pieces
@@ -92,8 +108,13 @@ class RtuFrames:
         """What is left over; a frame that only began is no frame."""
         self._junk += self._buffer
         self._buffer.clear()
-        self._awaited = None
+        self._awaited, self._echo = None, b""
         return [self._rubbish()] if self._junk else []
+
+    def _echoed(self) -> Piece:
+        self._echoing = True
+        del self._buffer[: len(self._echo)]
+        return Piece(Verdict.REQUEST, self._echo)
 
     def _next(self) -> Piece | None:
         buffer = self._buffer

@@ -120,7 +120,7 @@ class Line:
                 if end is None and piece.last:
                     end = piece
                     self._tell(device, piece.verdict, piece.data)
-                else:
+                elif piece.verdict is not Verdict.REQUEST:  # a converter's echo says nothing
                     wrong = piece
                     self._strays(device, (piece,))
             if end is not None:

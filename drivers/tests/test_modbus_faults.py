@@ -16,13 +16,16 @@ from drivers import (
     RemoteProtocolError,
 )
 from drivers.tests.modbus_bench import (
+    REGISTERS,
     TIMEOUT_S,
     Bench,
     after,
     bench,
     points,
     silent,
+    value,
 )
+from drivers.tests.profiles import make_profile
 from drivers.tests.slaves import Pieces, crc
 
 
@@ -225,6 +228,35 @@ async def test_an_echo_of_another_value_is_no_success(line: Bench) -> None:
     line.slave.fault = lambda request, right: [(0.0, line.frame(request, b"\x06\x00\x14\x00\x07"))]
     with pytest.raises(RemoteProtocolError):
         await line.driver.write(points("output")[0], 500)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 8])
+@pytest.mark.parametrize("kind", ["rtu", "rtu over tcp"])
+async def test_a_converter_that_echoes_hides_no_answer_and_answers_for_nobody(kind: str, cut: int) -> None:
+    def echoed(request: bytes, right: bytes) -> Pieces:
+        both = request + right
+        return [(0.0, both[:cut]), (0.01, both[cut:])] if cut else [(0.0, both)]
+
+    async with bench(kind, ECHO_PROFILE) as line:
+        line.slave.put(1, 0x0258, 7)
+        line.slave.fault = echoed
+        assert await line.read("a", "level") == [100, 1.5]
+        assert await line.read("trap") == [7]  # its request looks like the beginning of its answer
+        for name, wanted in (("output", 5.0), ("pair", 7.0)):
+            await line.driver.write(points(name)[0], wanted)
+            assert await line.read(name) == [wanted]
+        line.slave.fault = lambda request, right: [(0.0, request)]  # the device is dead, its converter is not
+        for name in ("output", "pair"):
+            with pytest.raises(NoAnswerError):
+                await line.driver.write(points(name)[0], 6.0)
+        with pytest.raises(NoAnswerError):
+            await line.read("a")
+        line.slave.fault = None  # another converter, one without echo
+        assert await line.read("a") == [100]
+        await line.driver.write(points("output")[0], 8.0)
+
+
+ECHO_PROFILE = make_profile("modbus", REGISTERS | {"trap": value(0x0258)})
 
 
 def test_the_checksum_of_the_test_slave_is_the_standards() -> None:
