@@ -242,6 +242,9 @@ _FIELDWORK = (
     _tool("monitor", "frames on a bus and their meaning / 监视报文"),
     _tool("probe", "find order and scale of an unknown meter / 试探未知表"),
     _tool("browse", "tree of an OPC UA server / 浏览 OPC UA"),
+    _tool("alarm", "list, acknowledge, reset, shelve alarms / 报警"),
+    _tool("outage", "list outages, expected recovery, cause / 停热"),
+    _tool("plan", "a planned stop / 计划停热"),
 )
 
 

@@ -103,6 +103,7 @@ class Cycle:
     pace: Pace = field(default_factory=Pace)
     outputs: Outputs = field(init=False)
     holds: Holds = field(init=False)
+    judged: Judgement | None = None  # of the last step
     _routes: Mapping[str, Bus] = field(init=False)
     _asked: list[tuple[Request, asyncio.Future[Answer]]] = field(default_factory=list)
     _snapshot_at: float = -math.inf
@@ -168,6 +169,7 @@ class Cycle:
             compliance, self.pack, self.site, judgement.outages, judgement.events, now
         )
         self.minds = Minds(decision.state, judgement.state, compliance)
+        self.judged = judgement
         events = [*clock_events, *self._bus_events(), *decision.events, *judgement.events, *duties]
         events += [*self._overruns(now), *self.holds.drain_events()]
         await self._record_and_write(decision, events, image)

@@ -288,6 +288,8 @@ class _Service:
             self._tell,
             lambda wanted: cycle.hold(*_monotonic(wanted, self._clock)),
             cycle.release,
+            cycle.request,
+            lambda: cycle.judged,
         )
 
     async def _tell(self, event: Event) -> None:

@@ -12,7 +12,10 @@ from typing import Protocol, Self, TypeVar
 
 from drivers import Bus, DeviceSetting, Driver, Tap, Traffic, open_driver
 from edge.assembly import Fitted
+from edge.events import Judgement
+from edge.fieldwork.messages import FieldworkError
 from edge.records import Event
+from edge.requests import Answer, Request
 
 T = TypeVar("T")
 Job = Callable[[Driver], Awaitable[T]]
@@ -72,6 +75,12 @@ class Access(Protocol):
     def release(self, point: str, who: str) -> None:
         """Give an output back to the service."""
 
+    async def request(self, request: Request) -> Answer:
+        """Hand a request to the service's next cycle; FieldworkError where no service runs."""
+
+    def judged(self) -> Judgement:
+        """What the service's last cycle found; FieldworkError where there is none."""
+
 
 class Worker(Protocol):
     """What is needed of whoever serves a bus."""
@@ -94,6 +103,8 @@ class Live:
     recorder: Callable[[Event], Awaitable[None]]
     holder: Callable[[Hold], None]
     releaser: Callable[[str, str], None]
+    requester: Callable[[Request], Awaitable[Answer]]
+    judgement: Callable[[], Judgement | None]
     live: bool = True
 
     async def run(self, bus: str, job: Job[T]) -> T:
@@ -119,6 +130,17 @@ class Live:
     def release(self, point: str, who: str) -> None:
         """Back to automatic control."""
         self.releaser(point, who)
+
+    async def request(self, request: Request) -> Answer:
+        """Answered by the next cycle."""
+        return await self.requester(request)
+
+    def judged(self) -> Judgement:
+        """At the start there is none for a second."""
+        found = self.judgement()
+        if found is None:
+            raise FieldworkError("starting")
+        return found
 
 
 @dataclass(slots=True)
@@ -188,3 +210,11 @@ class Own:
     def release(self, point: str, who: str) -> None:
         """Nothing is held."""
         raise NotImplementedError("outputs are held by the service only")
+
+    async def request(self, request: Request) -> Answer:
+        """Nobody judges."""
+        raise FieldworkError("no_service")
+
+    def judged(self) -> Judgement:
+        """Nobody judges."""
+        raise FieldworkError("no_service")

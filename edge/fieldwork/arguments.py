@@ -118,6 +118,46 @@ def add_browse(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
 
 
+def _add_doing(parser: argparse.ArgumentParser, *words: str) -> None:
+    """What is to be done, and why; without a word: what there is."""
+    parser.add_argument("do", nargs="?", default="list", choices=["list", *words])
+    parser.add_argument("--why", help="the reason, for the journal")
+
+
+def add_alarm(parser: argparse.ArgumentParser) -> None:
+    """`alarm`."""
+    _add_doing(parser, "acknowledge", "reset", "shelve", "unshelve")
+    parser.add_argument("subject", nargs="?", help="which alarm, as `alarm` lists it")
+    parser.add_argument("--all", action="store_true", help="acknowledge or reset: all of them")
+    parser.add_argument(
+        "--for", dest="for_s", type=duration, help="shelve: how long, 90m or 8h (at most 24h)"
+    )
+    _add_common(parser)
+
+
+def add_outage(parser: argparse.ArgumentParser) -> None:
+    """`outage`."""
+    _add_doing(parser, "expect", "cause")
+    parser.add_argument("outage", nargs="?", help="which outage, as `outage` lists it")
+    parser.add_argument("--at", help="expect: when heat is back, '2026-01-15 18:00', 18:00 or +2h")
+    parser.add_argument("--unknown", action="store_true", help="expect: nobody knows any more")
+    parser.add_argument("--cause", choices=["source", "power", "water", "equipment", "unknown"])
+    _add_common(parser)
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """`plan`."""
+    parser.add_argument("do", choices=["stop", "cancel"])
+    parser.add_argument("id", help="a name for the plan")
+    parser.add_argument("--circuits", help="circuits of the site, with commas")
+    parser.add_argument("--from", dest="begin", help="'2026-01-15 08:00', 08:00 or +2d")
+    parser.add_argument("--to", dest="end", help="its end, written the same way")
+    parser.add_argument("--kind", help="what kind of stop (default: maintenance)")
+    parser.add_argument("--notice", help="when the users were told, written the same way")
+    parser.add_argument("--why", help="the reason, for the journal")
+    _add_common(parser)
+
+
 ADD: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "scan": add_scan,
     "read": add_read,
@@ -125,4 +165,7 @@ ADD: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "monitor": add_monitor,
     "probe": add_probe,
     "browse": add_browse,
+    "alarm": add_alarm,
+    "outage": add_outage,
+    "plan": add_plan,
 }

@@ -32,6 +32,7 @@ from edge.fieldwork.show import Printer
 from edge.texts import Texts
 
 _FOUND_FAULTS = frozenset({"refused", "no_answer", "differs", "protocol", "nothing"})
+_OF_THE_SERVICE = frozenset({"alarm", "outage", "plan"})  # nobody else knows of them
 _TCP_PORTS = {"modbus": 502, "mbus": 10001, "cjt188": 10001}
 _BAUDS = {"modbus": 19200, "mbus": 2400, "cjt188": 2400}
 
@@ -102,6 +103,8 @@ class _Verdict:
         """One more message."""
         if message["kind"] == "error":
             self._error = max(self._error, 1 if message["code"] in _FOUND_FAULTS else 2)
+        elif message["kind"] == "answer" and not message["accepted"]:
+            self._error = max(self._error, 1)
         elif message["kind"] == "value":
             self._values += 1
             self._good += message["quality"] != "bad"
@@ -128,6 +131,8 @@ async def _stream(options: argparse.Namespace, request: Request, setting: Bus | 
     if setting is not None:
         return directly({LINE: BusView(LINE, setting)}, None, request, where)
     stream = await through_service(options.socket, request)
+    if stream is None and options.verb in _OF_THE_SERVICE:
+        raise FieldworkError("no_service")
     return stream if stream is not None else directly(*_site(options), request, str(options.site))
 
 
@@ -220,4 +225,7 @@ _REQUESTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "monitor": _plain("bus", "device", "seconds"),
     "probe": _plain("bus", "unit", "meter", "function", "first", "last", "wait_s"),
     "browse": _plain("bus", "node", "depth", "thumbprint", "trust"),
+    "alarm": _plain("do", "subject", "all", "for_s", "why"),
+    "outage": _plain("do", "outage", "at", "unknown", "cause", "why"),
+    "plan": _plain("do", "id", "circuits", "begin", "end", "kind", "notice", "why"),
 }

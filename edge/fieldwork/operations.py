@@ -19,6 +19,7 @@ from edge.fieldwork.messages import Asked, FieldworkError, Request, Stream
 from edge.fieldwork.monitoring import monitor
 from edge.fieldwork.probing import probe
 from edge.fieldwork.reading import read
+from edge.fieldwork.requesting import alarm, outage, plan
 from edge.fieldwork.scanning import scan
 from edge.fieldwork.writing import release, write
 
@@ -32,6 +33,9 @@ VERBS: dict[str, Callable[[Access, Asked, str], Stream]] = {
     "monitor": monitor,
     "probe": probe,
     "browse": browse,
+    "alarm": alarm,
+    "outage": outage,
+    "plan": plan,
 }
 
 _CODES: tuple[tuple[type[DriverError], str], ...] = (

@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from edge.fieldwork import show_requests
 from edge.fieldwork.messages import Message
 from edge.texts import Texts
 
@@ -249,6 +250,11 @@ class Printer:
             text = "  " * depth + "  " + line  # of what is to be pasted only the comment may be cut
             self._line((_cut(text, WIDTH) if line.startswith("[") else text, "dim"))
 
+    def _requested(self, message: Message) -> None:
+        for text, style in show_requests.lines(message, self._texts):
+            for line in _wrapped(text, WIDTH):
+                self._line((line, style))
+
     def _note(self, message: Message) -> None:
         if str(message) in self._noted:
             return
@@ -355,4 +361,5 @@ _SHOWS: dict[str, Callable[[Printer, Message], None]] = {
     "node": Printer._node,
     "note": Printer._note,
     "error": Printer._error,
+    **dict.fromkeys(show_requests.KINDS, Printer._requested),
 }
