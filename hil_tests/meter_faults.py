@@ -167,7 +167,8 @@ async def meters_served(kind: Kind, counters: Mapping[str, Counter]) -> AsyncIte
         return
     meters = [_Cjt188Meter(bytes.fromhex(_number(c.meter))[::-1], counter=c) for c in counters.values()]
     line = cjt188.MeterLine(*meters)
-    settings = [DeviceSetting(n, cjt188_profile(), None, _number(c.meter)) for n, c in counters.items()]
+    profile = cjt188_profile(sequence_echoed=True)  # else a late answer passes while this is being learnt
+    settings = [DeviceSetting(n, profile, None, _number(c.meter)) for n, c in counters.items()]
     async with cjt188.serve_tcp(line) as port:
         yield line, Cjt188Bus(TcpHost("127.0.0.1", port), TIMEOUT_S), settings
 
