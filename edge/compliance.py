@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from edge.clock import ClockState, Instant
-from edge.events.outage import Outage
+from edge.events.outage_record import Outage
 from edge.events.plain import number
 from edge.records import Cause, Event, Plain
 from edge.rules.civil import local_day

@@ -134,7 +134,13 @@ class Pressurisation(Model):
 
 
 class Detection(Model):
-    """When a circuit counts as without heat: evidence must hold for `confirm_s` (times of our own choice)."""
+    """When a circuit counts as without heat: evidence must hold for `confirm_s` (times of our own choice).
+
+    Shares are of the heat due (Load). Below `stop_share` heat counts as stopped (a tenth of the usual load
+    is what the other evidence calls no heat; twice that leaves room for the meter); below `degraded_share`
+    for `degraded_s` the supply is degraded: our choice, since no text gives a figure. `join_s`: heat that was
+    back for less interrupts an outage of one cause and does not end it.
+    """
 
     confirm_s: Annotated[float, Field(ge=10, le=3600)] = 300.0
     recover_s: Annotated[float, Field(ge=10, le=3600)] = 300.0
@@ -147,6 +153,40 @@ class Detection(Model):
     source_pressure_bar: Annotated[float, Field(ge=0)] = (
         0.25  # differential pressure below this gives no flow
     )
+    stop_share: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
+    degraded_share: Annotated[float, Field(ge=0.2, le=0.95)] = 0.6
+    degraded_s: Annotated[float, Field(ge=300, le=86_400)] = 3600.0
+    join_s: Annotated[float, Field(ge=0, le=7200)] = 1800.0
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.stop_share >= self.degraded_share:
+            raise PydanticCustomError("shares_order", "stop_share must be below degraded_share")
+        return self
+
+
+class Load(Model):
+    """The heat the buildings of a circuit need: a line from the design weather to the heating limit.
+
+    Without `design_w_per_m2` the usual 50 W/m2 stands in where heat is only estimated; then nobody is accused
+    of giving too little by it. `design_outdoor_c`: where not given, the coldest point of the heat curve.
+    """
+
+    design_w_per_m2: Annotated[float, Field(gt=0, le=200)] | None = None
+    design_outdoor_c: Annotated[float, Field(ge=-50, le=10)] | None = None
+    heating_limit_c: Annotated[float, Field(ge=11, le=25)] = 18.0  # rooms as the documents ask
+
+
+class LeakLimits(Model):
+    """When make-up water counts as a leak (times and factors of our own choice).
+
+    Above the trade's limit at any time; above `factor` times the learned night base, and at least
+    `margin_share` of that limit above it, once `nights` nights are known.
+    """
+
+    nights: Annotated[int, Field(ge=3, le=30)] = 5
+    factor: Annotated[float, Field(ge=1.5, le=20)] = 3.0
+    margin_share: Annotated[float, Field(ge=0.02, le=1)] = 0.2
 
 
 class Circuit(Model):
@@ -163,6 +203,8 @@ class Circuit(Model):
     circulation: Circulation = Circulation()
     pressurisation: Pressurisation
     detection: Detection = Detection()
+    load: Load = Load()
+    leak: LeakLimits = LeakLimits()
 
 
 class Room(Model):

@@ -8,7 +8,8 @@ from edge.events.evidence import EVIDENCE, Item
 from edge.events.facts import Limits
 from edge.events.memory import resume, to_plain
 from edge.events.meter import Count
-from edge.events.outage import Outage, Phase
+from edge.events.outage import Phase
+from edge.events.outage_record import Outage
 from edge.events.watch import Judgement, WatchState, judge, restore
 
 __all__ = [

@@ -14,6 +14,7 @@ from edge.events.alarms import makeup_excess, makeup_long_s, valve_delay_s, valv
 from edge.events.facts import CircuitFacts, below, exceeds
 from edge.records import Cause, Plain
 
+PARTIAL = 1.5  # times the share of a stop: heat flows again
 _PRESSURE_BACK_BAR = 0.1  # above the minimum: the hysteresis of control's interlock
 
 
@@ -58,13 +59,21 @@ class Item:
         return {"what": self.what, "since": self.since, "value": self.value, "unit": self.unit}
 
 
+def _low(f: CircuitFacts, of_deficit: float, of_share: float) -> bool | None:
+    """A supply too cold is no stop while a meter shows heat delivered: it is degraded (degraded.py)."""
+    share = f.measured_share
+    if share is not None and share >= of_share * f.circuit.detection.stop_share:
+        return False
+    return exceeds(f.shortfall_k, of_deficit * f.circuit.detection.supply_deficit_k)
+
+
 def _supply_low(f: CircuitFacts) -> bool | None:
-    return exceeds(f.shortfall_k, f.circuit.detection.supply_deficit_k)
+    return _low(f, 1.0, 1.0)
 
 
 def _supply_still_low(f: CircuitFacts) -> bool | None:
-    """Noise at the limit must not begin the confirmation anew."""
-    return exceeds(f.shortfall_k, 0.85 * f.circuit.detection.supply_deficit_k)
+    """Noise at the limits must not begin the confirmation anew."""
+    return _low(f, 0.85, PARTIAL)
 
 
 def _pressure_still_lost(f: CircuitFacts) -> bool | None:

@@ -16,6 +16,13 @@ NO_POWER_KW_PER_M2 = 0.005
 NO_FLOW_M3H_PER_M2 = 0.0001
 VALVE_OPEN_PERCENT = 5.0
 PUMP_STANDS_HZ = 1.0
+USUAL_W_PER_M2 = 50.0
+_MOST_SHARE = 1.2  # of the design load: weather colder than that of the design is rare
+_JUDGED_SHARE = 0.2  # of the design load: in milder weather sun and people heat as much as we do
+_KWH_PER_M3K = 1.163  # of water; its change with temperature is within the doubt of this way
+_ROOM_C = 20.0
+_EMITTERS = {"radiator": 1.3, "floor": 1.1}  # exponents of the heat given (EN 442; EN 1264)
+_SHORT_SHARE = 0.25  # of the deficit: a supply this close to its setpoint gives what is asked of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,66 @@ class CircuitFacts:
     pump_stands: bool | None
     pump_fault: bool | None
     mains: bool | None
+    outdoor_c: float | None = None  # as control uses it: filtered and mixed
+    branch_supply_c: float | None = None  # primary side of this circuit
+    branch_return_c: float | None = None
+    makeup_counted: bool = False  # the make-up meter shows something good
+
+    @property
+    def due_kw(self) -> float | None:
+        """Heat due by the outdoor temperature and the design load; by the usual load where none is given."""
+        if self.outdoor_c is None:
+            return None
+        load, coldest = self.circuit.load, self.circuit.curve.points[0][0]
+        design_c = coldest if load.design_outdoor_c is None else load.design_outdoor_c
+        span_k = load.heating_limit_c - min(design_c, load.heating_limit_c - 1.0)
+        share = min(_MOST_SHARE, max(0.0, (load.heating_limit_c - self.outdoor_c) / span_k))
+        return share * self.design_kw
+
+    @property
+    def design_kw(self) -> float:
+        """The design load."""
+        return (self.circuit.load.design_w_per_m2 or USUAL_W_PER_M2) * self.circuit.heated_area_m2 / 1000.0
+
+    @property
+    def delivered_kw(self) -> tuple[float, str] | None:
+        """Heat drawn from the primary side, and how it is known: `meter`, `flow` (with two temperatures)."""
+        if self.heat_power_kw is not None:
+            return max(0.0, self.heat_power_kw), "meter"
+        spread_k = difference(self.branch_supply_c, self.branch_return_c)
+        if spread_k is None or self.primary_flow_m3h is None:
+            return None
+        return max(0.0, _KWH_PER_M3K * self.primary_flow_m3h * spread_k), "flow"
+
+    @property
+    def measured_share(self) -> float | None:
+        """Share of the heat due that is measured; None without a design load given, and in mild weather."""
+        if self.circuit.load.design_w_per_m2 is None:
+            return None
+        delivered, due_kw = self.delivered_kw, self.due_kw
+        if delivered is None or due_kw is None or due_kw < _JUDGED_SHARE * self.design_kw:
+            return None
+        return delivered[0] / due_kw
+
+    @property
+    def heat_share(self) -> tuple[float, str] | None:
+        """Share of the heat due that is delivered, and how it is known.
+
+        `meter`, `flow`: measured; else `temperatures`: what the emitters give at this supply to what they
+        would at its setpoint, by their exponent. None when nothing says it.
+        """
+        measured, delivered = self.measured_share, self.delivered_kw
+        if measured is not None and delivered is not None:
+            return measured, delivered[1]
+        if self.supply_c is None or self.setpoint_c is None or self.setpoint_c <= _ROOM_C + 5.0:
+            return None
+        excess = max(0.0, self.supply_c - _ROOM_C) / (self.setpoint_c - _ROOM_C)
+        return float(excess ** _EMITTERS[self.circuit.emitter]), "temperatures"
+
+    @property
+    def supply_short(self) -> bool | None:
+        """Whether the supply is noticeably below its setpoint."""
+        return exceeds(self.shortfall_k, _SHORT_SHARE * self.circuit.detection.supply_deficit_k)
 
     @property
     def shortfall_k(self) -> float | None:
@@ -167,6 +234,12 @@ def circuit_facts(circuit: Circuit, image: ProcessImage, view: CircuitView | Non
         pump_stands=_stands(state(f"{name}.pump_1.running"), value(f"{name}.pump_1.frequency")),
         pump_fault=state(f"{name}.pump_1.fault"),
         mains=state("station.mains_power"),
+        outdoor_c=view.outdoor_c if view is not None else None,
+        branch_supply_c=first(
+            value(f"{name}.primary_supply_temperature"), value("station.primary_supply_temperature")
+        ),
+        branch_return_c=value(f"{name}.primary_return_temperature"),
+        makeup_counted=value(f"{name}.makeup_volume") is not None,
     )
 
 

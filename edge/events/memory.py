@@ -14,6 +14,8 @@ from edge.clock import Instant
 from edge.events.alarm_memory import resume as resume_board
 from edge.events.alarm_memory import to_plain as board_to_plain
 from edge.events.evidence import BY_NAME, Timer
+from edge.events.heat_memory import resumed
+from edge.events.heat_memory import to_plain as heat_to_plain
 from edge.events.meter import Count
 from edge.events.meter import from_plain as count_from_plain
 from edge.events.meter import to_plain as count_to_plain
@@ -45,7 +47,7 @@ def resume(state: WatchState, memory: Plain, now: Instant) -> WatchState:
     Totals are taken of a memory of any age. The journal decides whether an outage is open. A memory that is
     older, from the future or not understood is left aside: it is a help, and no record.
     """
-    state = replace(state, totals=_totals(state.totals, memory, now))
+    state = replace(state, totals=_totals(state.totals, memory, now), circuits=_heat(state, memory, now))
     try:
         known = mapping(memory)
         pause = now.wall - number(known["at"])
@@ -66,6 +68,24 @@ def _alarms(state: WatchState, memory: Plain, saved: float) -> WatchState:
         return replace(state, board=resume_board(state.board, memory, saved))
     except (KeyError, TypeError, ValueError):
         return state
+
+
+def _heat(state: WatchState, memory: Plain, now: Instant) -> Mapping[str, CircuitWatch]:
+    """Accounts and learned nights of any age, timers of a fresh memory; nothing else of a circuit yet."""
+    found = dict(state.circuits)
+    try:
+        known = mapping(memory)
+        pause = now.wall - number(known["at"])
+        fresh = 0.0 <= pause <= PAUSE_S
+        saved = now.monotonic - (pause if pause >= 0.0 else UNKNOWN_PAUSE_S)
+        for name, plain in mapping(known["circuits"]).items():
+            old = found.get(name, CircuitWatch())
+            new = resumed(old, mapping(plain).get("heat"), saved, fresh)
+            if new != old:
+                found[name] = new
+    except (KeyError, TypeError, ValueError):
+        return found
+    return found
 
 
 def _totals(journal: Mapping[str, Count], memory: Plain, now: Instant) -> Mapping[str, Count]:
@@ -93,6 +113,7 @@ def _plain(watch: CircuitWatch, now: float) -> dict[str, Plain]:
         "warm": watch.warm,
         "heat_back_age": None if math.isinf(watch.not_before) else now - watch.not_before,
         "timers": timers,
+        "heat": heat_to_plain(watch, now),
     }
 
 
@@ -127,10 +148,19 @@ def _age(value: Plain) -> float:
 
 def _merged(memory: CircuitWatch, journal: CircuitWatch | None) -> CircuitWatch:
     """Memory under the journal's authority: an outage is open exactly when the journal says so."""
-    outage = journal.outage if journal is not None else None
+    known = CircuitWatch() if journal is None else journal
+    memory = replace(
+        memory,
+        outage=known.outage,
+        last=known.last,
+        account=known.account,
+        partial_since=known.partial_since,
+        degraded=known.degraded,
+        leak=known.leak,
+    )
     inside = memory.phase in (Phase.OUT, Phase.RECOVERING)
-    if outage is not None:
-        return replace(memory, outage=outage, phase=memory.phase if inside else Phase.OUT)
+    if known.outage is not None:
+        return memory if inside else replace(memory, phase=Phase.OUT)
     return replace(memory, phase=Phase.SUSPECTED) if memory.phase is Phase.OUT else _closed(memory)
 
 

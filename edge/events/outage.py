@@ -11,10 +11,13 @@
     recovering   loss        out                           the same outage goes on
     recovering   steady      normal       outage.ended
     recovering   not_due     normal       outage.ended
+    out          partial     normal       outage.ended     heat flows again, too little of it: degraded
 Every other pair stays where it is; `hold` (nothing is known) always does.
 
 Heat is back when the supply is within half the deficit of its setpoint, or within three quarters while the
 meter shows heat delivered, and there is no symptom; from then on only a symptom throws recovery back.
+
+A loss that follows soon may be the same outage again (joining.py): `outage.changed` then opens it anew.
 
 `lost_at` is when heat was lost, `detected_at` when we were sure, `ended_at` when heat was back. While the
 circuit is out the cause is judged again. An unknown or weakly founded cause gives way to strong evidence at
@@ -28,13 +31,19 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from edge.clock import Instant
+from edge.clock import ClockState, Instant
 from edge.events import cause as causes
 from edge.events import evidence as ev
 from edge.events.cause import Confidence, Verdict
+from edge.events.degraded import DegradedWatch
 from edge.events.evidence import Item, Timer
 from edge.events.facts import CircuitFacts, below, either, exceeds
+from edge.events.joining import joins, rejoined, spans
+from edge.events.leak import LeakWatch
+from edge.events.outage_record import Outage, affected
+from edge.events.undelivered import NOTHING, Account, count, estimate
 from edge.records import Cause, Event, Plain
+from edge.site import Circuit
 
 _LOCAL = ZoneInfo("Asia/Shanghai")
 _WARM_UP_S = 3600.0  # a circuit that was never warm since heat became due is warming up for so long
@@ -59,6 +68,7 @@ class Signal(StrEnum):
     CONFIRMED = "confirmed"
     CLEAR = "clear"
     HEAT = "heat"
+    PARTIAL = "partial"
     STEADY = "steady"
 
 
@@ -73,38 +83,8 @@ TRANSITIONS: Mapping[tuple[Phase, Signal], Phase] = {
     (Phase.RECOVERING, Signal.LOSS): Phase.OUT,
     (Phase.RECOVERING, Signal.STEADY): Phase.NORMAL,
     (Phase.RECOVERING, Signal.NOT_DUE): Phase.NORMAL,
+    (Phase.OUT, Signal.PARTIAL): Phase.NORMAL,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """An outage that is not over. Times in Unix s. `held`: nothing is known of the circuit now."""
-
-    id: str
-    circuit: str
-    suspected_at: float
-    lost_at: float
-    detected_at: float
-    cause: Cause
-    confidence: Confidence
-    evidence: tuple[Item, ...]
-    expected_recovery: float | None = None  # people set it; carried through a restart
-    held: bool = False
-
-    def body(self) -> dict[str, Plain]:
-        """What the journal keeps: enough to rebuild the outage after a restart."""
-        return {
-            "id": self.id,
-            "circuit": self.circuit,
-            "suspected_at": self.suspected_at,
-            "lost_at": self.lost_at,
-            "detected_at": self.detected_at,
-            "cause": self.cause.value,
-            "confidence": self.confidence.value,
-            "evidence": [item.body() for item in self.evidence],
-            "expected_recovery": self.expected_recovery,
-            "held": self.held,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +99,13 @@ class CircuitWatch:
     not_before: float = float("-inf")  # when heat was back last: no evidence of a new outage is older
     unknown_since: float | None = None
     unfounded_since: float | None = None  # the recorded cause has no strong evidence since
+    partial_since: float | None = None  # heat flows again while the circuit is out
+    seen: float | None = None  # the last cycle
+    account: Account = NOTHING  # of the suspicion, or of a recovery that may come to nothing
     outage: Outage | None = None
+    last: Outage | None = None  # the one before, which is over
+    degraded: DegradedWatch = field(default_factory=DegradedWatch)
+    leak: LeakWatch = field(default_factory=LeakWatch)
 
 
 def outage_id(circuit: str, lost_at: float) -> str:
@@ -129,7 +115,7 @@ def outage_id(circuit: str, lost_at: float) -> str:
 
 def step(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> tuple[CircuitWatch, tuple[Event, ...]]:
     """One cycle of one circuit."""
-    watch = _observe(watch, facts, now)
+    watch = _counted(_observe(watch, facts, now), facts, now)
     signal = _signal(watch, facts, now)
     target = TRANSITIONS.get((watch.phase, signal), watch.phase)
     if target is not watch.phase:
@@ -154,6 +140,29 @@ def _observe(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> CircuitW
     skip = frozenset() if warm or _source_missing(facts) else _WARMING_UP
     timers = ev.update(watch.timers, facts, now, skip)
     return replace(watch, timers=timers, due_since=due_since, warm=warm)
+
+
+def _counted(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> CircuitWatch:
+    """Heat due and delivered since the last cycle, and since when heat flows again without being back."""
+    seconds = 0.0 if watch.seen is None else now.monotonic - watch.seen
+    watch = replace(watch, seen=now.monotonic, partial_since=_partial_since(watch, facts, now))
+    if watch.phase is Phase.OUT and watch.outage is not None and watch.partial_since is None:
+        whole = watch.outage.account.plus(watch.account)
+        return replace(
+            watch, outage=replace(watch.outage, account=count(whole, facts, seconds)), account=NOTHING
+        )
+    if watch.phase is Phase.NORMAL:
+        return watch if watch.account is NOTHING else replace(watch, account=NOTHING)
+    return replace(watch, account=count(watch.account, facts, seconds))
+
+
+def _partial_since(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> float | None:
+    share = facts.measured_share
+    if watch.phase is not Phase.OUT or facts.due is None or share is None:
+        return watch.partial_since if watch.phase is Phase.OUT else None
+    if share < ev.PARTIAL * facts.circuit.detection.stop_share:
+        return None
+    return now.monotonic if watch.partial_since is None else watch.partial_since
 
 
 _WARMING_UP = frozenset({"supply_low"})
@@ -190,6 +199,9 @@ def _signal(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Signal:
     if any(timer.seen == now.monotonic for timer in symptoms):
         sure = watch.phase is Phase.SUSPECTED and elapsed >= detection.confirm_s
         return Signal.CONFIRMED if sure else Signal.LOSS
+    partial = watch.partial_since
+    if partial is not None and now.monotonic - partial >= detection.degraded_s:
+        return Signal.PARTIAL
     back, recovering = _heat_back(facts), watch.phase is Phase.RECOVERING
     if not back and (symptoms or (back is None and watch.outage is not None)):
         return Signal.HOLD
@@ -204,12 +216,31 @@ def _move(
     """The transition itself and what it tells the journal."""
     moved = replace(watch, phase=target, since=now.monotonic, unknown_since=None, unfounded_since=None)
     if target is Phase.OUT and watch.outage is None:
-        outage = _open(watch, facts, now)
-        started = Event("outage.started", outage.circuit, outage.lost_at, outage.detected_at, outage.body())
-        return replace(moved, outage=outage), (started,)
+        return _opened(watch, moved, facts, now)
     if target is Phase.NORMAL and watch.outage is not None:
-        return _close(watch, moved, watch.outage, signal, now)
+        return _close(watch, moved, watch.outage, signal, facts, now)
+    if watch.outage is not None:  # thrown back, its recovery was part of the outage; or recovering only now
+        outage = replace(watch.outage, account=watch.outage.account.plus(watch.account))
+        return replace(moved, outage=outage, account=NOTHING), ()
     return moved, ()
+
+
+def _opened(
+    watch: CircuitWatch, moved: CircuitWatch, facts: CircuitFacts, now: Instant
+) -> tuple[CircuitWatch, tuple[Event, ...]]:
+    """A new outage, or the last one again."""
+    outage, last = _open(watch, facts, now), watch.last
+    moved = replace(moved, account=NOTHING, last=None)
+    if last is not None and joins(
+        last, outage, watch.since - watch.not_before, facts.circuit.detection.join_s
+    ):
+        again = rejoined(last, outage)
+        change = {"from": last.stands.value, "to": again.stands.value, "reason": "rejoined"}
+        event = Event("outage.changed", again.circuit, outage.lost_at, now.wall, again.body() | change)
+        return replace(moved, outage=again), (event,)
+    body = outage.body() | affected(facts.circuit)
+    started = Event("outage.started", outage.circuit, outage.lost_at, outage.detected_at, body)
+    return replace(moved, outage=outage), (started,)
 
 
 def _open(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Outage:
@@ -227,25 +258,45 @@ def _open(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> Outage:
         verdict.cause,
         verdict.confidence,
         evidence,
+        spans=spans((), evidence, now.wall, 0.0),
+        undated=now.state is ClockState.UNSYNCED,
+        account=watch.account,
     )
 
 
+_ENDS = {Signal.STEADY: "heat_back", Signal.PARTIAL: "degraded", Signal.NOT_DUE: "heat_not_due"}
+
+
 def _close(
-    watch: CircuitWatch, moved: CircuitWatch, outage: Outage, signal: Signal, now: Instant
+    watch: CircuitWatch,
+    moved: CircuitWatch,
+    outage: Outage,
+    signal: Signal,
+    facts: CircuitFacts,
+    now: Instant,
 ) -> tuple[CircuitWatch, tuple[Event, ...]]:
-    """The end: heat was back when recovery began, or is not due any more as of now."""
-    back = watch.since if signal is Signal.STEADY else now.monotonic
+    """The end: when recovery began, when heat flowed again, or now that heat is not due any more."""
+    partial = now.monotonic if watch.partial_since is None else watch.partial_since
+    back = {Signal.STEADY: watch.since, Signal.PARTIAL: partial}.get(signal, now.monotonic)
     ended = max(outage.lost_at, now.wall - (now.monotonic - back))
-    reason = "heat_back" if signal is Signal.STEADY else "heat_not_due"
-    body = outage.body() | {"ended_at": ended, "end_reason": reason}
-    event = Event("outage.ended", outage.circuit, ended, now.wall, body)
-    return replace(moved, outage=None, not_before=back), (event,)
+    over = replace(outage, ended_at=ended, end_reason=_ENDS[signal])
+    event = Event("outage.ended", outage.circuit, ended, now.wall, ended_body(over, facts.circuit))
+    return replace(moved, outage=None, last=over, not_before=back, account=NOTHING, partial_since=None), (
+        event,
+    )
+
+
+def ended_body(over: Outage, circuit: Circuit) -> dict[str, Plain]:
+    """The record of an outage that is over: with whom it concerned and the heat it cost."""
+    lasted = (over.ended_at or over.lost_at) - over.lost_at
+    given = circuit.load.design_w_per_m2 is not None
+    return over.body() | affected(circuit) | {"undelivered": estimate(over.account, lasted, given)}
 
 
 def abandon(outage: Outage, now: Instant) -> Event:
     """The end of an outage whose circuit the site no longer has: the record must not stay open for ever."""
     ended = max(outage.lost_at, now.wall)
-    body = outage.body() | {"ended_at": ended, "end_reason": "circuit_removed"}
+    body = replace(outage, ended_at=ended, end_reason="circuit_removed").body()
     return Event("outage.ended", outage.circuit, ended, now.wall, body)
 
 
@@ -258,6 +309,9 @@ def _rejudge(
         return watch, ()
     evidence = _continued(outage, ev.items(watch.timers, facts, now, watch.not_before))
     verdict = causes.attribute(evidence, outage.suspected_at)
+    kept = spans(outage.spans, evidence, now.wall, facts.circuit.detection.confirm_s)
+    outage = replace(outage, spans=kept)
+    watch = replace(watch, outage=outage)
     own = _own(outage, evidence)
     since = None if own else now.monotonic if watch.unfounded_since is None else watch.unfounded_since
     watch = replace(watch, unfounded_since=since)
@@ -265,7 +319,8 @@ def _rejudge(
     if not _gives_way(outage, verdict, own, unfounded):
         return watch, ()
     new = replace(outage, cause=verdict.cause, confidence=verdict.confidence, evidence=evidence)
-    change = {"from": outage.cause.value, "to": new.cause.value, "reason": "evidence"}
+    change = {"from": outage.stands.value, "to": new.stands.value, "reason": "evidence"}
+    change["judged_from"] = outage.cause.value
     occurred = verdict.since if verdict.since is not None else now.wall
     event = Event("outage.changed", outage.circuit, occurred, now.wall, new.body() | change)
     return replace(watch, outage=new), (event,)
@@ -311,7 +366,7 @@ def _mark(
     if held == outage.held or (unknown and not held):
         return watch, ()
     new = replace(outage, held=held)
-    cause = outage.cause.value
+    cause = outage.stands.value
     change = {"from": cause, "to": cause, "reason": "held" if held else "resumed"}
     occurred = now.wall if since is None else now.wall - (now.monotonic - since)
     event = Event("outage.changed", outage.circuit, occurred, now.wall, new.body() | change)

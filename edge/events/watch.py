@@ -7,27 +7,28 @@ as they should, reads what control shows, and commands nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import cast
 
 from edge.clock import Instant
+from edge.events import heat
 from edge.events.alarm_memory import board_of, flood_of, track_of
 from edge.events.alarm_requests import ask
 from edge.events.alarms import CIRCUIT_ALARMS, ROOM_COLD, STATION_ALARMS, RoomFacts
 from edge.events.annunciator import Observation, observe
 from edge.events.annunciator import step as step_alarms
 from edge.events.board import Alarm, Board, Flood, Track
-from edge.events.cause import Confidence
-from edge.events.evidence import Item
 from edge.events.facts import CircuitFacts, Limits, circuit_facts, station_facts
+from edge.events.heat import Station
+from edge.events.heat_memory import FAMILIES, Rebuilt
 from edge.events.meter import Count, from_journal
-from edge.events.outage import CircuitWatch, Outage, Phase, abandon
-from edge.events.outage import step as step_outage
-from edge.events.plain import mapping, number, optional
+from edge.events.outage import CircuitWatch
+from edge.events.outage_record import Outage
+from edge.events.outage_requests import ask as ask_outage
+from edge.events.plain import mapping
 from edge.events.points import doubt_observations, point_observations
 from edge.events.totals import doubtful, follow
 from edge.image import ProcessImage
-from edge.records import Cause, CircuitView, Event, Plain
-from edge.requests import AlarmRequest, Answer, Request, refused
+from edge.records import CircuitView, Event, Plain
+from edge.requests import AlarmRequest, Answer, Request
 from edge.site import Site
 
 
@@ -38,6 +39,7 @@ class WatchState:
     board: Board = field(default_factory=lambda: Board({}))
     circuits: Mapping[str, CircuitWatch] = field(default_factory=dict)
     totals: Mapping[str, Count] = field(default_factory=dict)
+    station: Station = field(default_factory=Station)
     started: float | None = None
     discarded: tuple[str, ...] = ()
 
@@ -75,19 +77,14 @@ def judge(
     state, asked_events, answers = _requested(state, requests, site, now)
     started = now.monotonic if state.started is None else state.started
     facts = {c.id: circuit_facts(c, image, views.get(c.id)) for c in site.circuits}
-    circuits: dict[str, CircuitWatch] = {}
-    events: list[Event] = []
-    for name, known in facts.items():
-        circuits[name], found = step_outage(state.circuits.get(name, CircuitWatch()), known, now)
-        events += found
     totals, found = follow(state.totals, image, site, now)
-    events += found
-    events += [abandon(w.outage, now) for c, w in state.circuits.items() if w.outage and c not in facts]
+    circuits, station, told = heat.follow(state.circuits, state.station, facts, totals, site, now)
+    events = [*told, *found]
     seen = _observations(facts, image, views, site, limits, state.board, started, now)
     seen += doubt_observations(doubtful(totals), site, state.board)
     board, alarm_events = step_alarms(state.board, seen, now)
     outages = {name: watch.outage for name, watch in circuits.items() if watch.outage is not None}
-    new = replace(state, board=board, circuits=circuits, totals=totals, started=started)
+    new = replace(state, board=board, circuits=circuits, totals=totals, station=station, started=started)
     events = [*asked_events, *alarm_events, *events]
     return Judgement(new, tuple(events), outages, board.active(), answers, board.shown(), board.flood)
 
@@ -112,7 +109,8 @@ def _ask(
     if isinstance(request, AlarmRequest):
         board, events, answer = ask(state.board, request, site, now)
         return replace(state, board=board), events, answer
-    return state, (), refused("request.unknown", what=type(request).__name__)
+    circuits, station, events, answer = ask_outage(state.circuits, state.station, request, site, now)
+    return replace(state, circuits=circuits, station=station), events, answer
 
 
 def _observations(
@@ -172,9 +170,9 @@ def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
         newest[str(row["kind"]).partition(".")[0], str(row["subject"])] = row
     tracks: dict[str, Track] = {}
     flood: Flood | None = None
-    circuits: dict[str, CircuitWatch] = {}
+    rebuilt = Rebuilt()
     totals: dict[str, Count] = {}
-    for (_, subject), row in newest.items():
+    for (family, subject), row in newest.items():
         try:
             if str(row["kind"]).startswith("alarm.flood"):
                 flood = flood_of(row)
@@ -182,31 +180,11 @@ def restore(rows: Iterable[Mapping[str, Plain]]) -> WatchState:
                 track = track_of(row)
                 if track is not None:
                     tracks[subject] = track
-            elif row["kind"] in ("outage.started", "outage.changed"):
-                circuits[subject] = CircuitWatch(Phase.OUT, warm=True, outage=_outage(row["body"]))
+            elif family in FAMILIES:
+                rebuilt.take(row)
             elif str(row["kind"]).startswith("meter."):
                 totals[subject] = from_journal(mapping(row["body"]))
         except (KeyError, TypeError, ValueError):
             discarded.append(subject)
-    return WatchState(board_of(tracks, flood), circuits, totals, None, tuple(discarded))
-
-
-def _item(value: Plain) -> Item:
-    body = mapping(value)
-    return Item(str(body["what"]), number(body["since"]), optional(body["value"]), str(body["unit"]))
-
-
-def _outage(value: Plain) -> Outage:
-    body = mapping(value)
-    return Outage(
-        id=str(body["id"]),
-        circuit=str(body["circuit"]),
-        suspected_at=number(body["suspected_at"]),
-        lost_at=number(body["lost_at"]),
-        detected_at=number(body["detected_at"]),
-        cause=Cause(str(body["cause"])),
-        confidence=Confidence(str(body["confidence"])),
-        evidence=tuple(_item(item) for item in cast("Iterable[Plain]", body["evidence"])),
-        expected_recovery=optional(body["expected_recovery"]),
-        held=bool(body["held"]),
-    )
+    board = board_of(tracks, flood)
+    return WatchState(board, rebuilt.circuits, totals, rebuilt.station, None, tuple(discarded))
