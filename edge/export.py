@@ -155,8 +155,8 @@ def _line(cells: list[str]) -> str:
 
 def _csv_lines(found: Iterator[Found], known: Anchors, texts: Texts) -> Iterator[tuple[Found, str]]:
     for one in found:
-        fault = isinstance(one, Fault)
-        yield one, _line(_csv_fault(one, texts) if fault else _csv_row(one, date(one, known), texts))
+        cells = _csv_fault(one, texts) if isinstance(one, Fault) else _csv_row(one, date(one, known), texts)
+        yield one, _line(cells)
 
 
 def _write(lines: Iterator[tuple[Found, str]], out: BinaryIO) -> Exported:
@@ -190,9 +190,8 @@ def known_anchors(connection: apsw.Connection) -> Anchors:
     """
     whole: list[Row] = []
     with contextlib.suppress(*DAMAGE):
-        for (seq,) in connection.execute(
-            "select seq from rows where kind = ? order by seq", (ANCHOR,)
-        ).fetchall():
+        numbers: list[tuple[Any, ...]] = connection.execute(_ANCHORS, (ANCHOR,)).fetchall()
+        for (seq,) in numbers:
             whole += [row for row in fetch(connection, seq - 1, 1) if isinstance(row, Row)]
     return anchors(row for row in whole if check_body(row) is None)
 

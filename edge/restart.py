@@ -21,15 +21,20 @@ async def row_before(journal: Journal, started: Instant, boot_id: str) -> Row | 
 
     Opening a journal may write rows: of a damaged file put aside, of a key.
     """
-    try:
-        head = await journal.last()
-        rows = await journal.rows(max(0, head.seq - OPENING_ROWS), OPENING_ROWS)
-    except JournalError as error:
-        log.error("the last row cannot be read", extra={"error": str(error)})
-        return None
+    rows = await _tail(journal, OPENING_ROWS) or await _tail(journal, 1)
     started_ns = round(started.boottime * 1e9)
     ours = (row.boot_id == boot_id and row.boottime_ns > started_ns for row in rows)
     return next((row for row, own in reversed([*zip(rows, ours, strict=True)]) if not own), None)
+
+
+async def _tail(journal: Journal, count: int) -> list[Row]:
+    """The last rows; none where one of them is damaged."""
+    try:
+        head = await journal.last()
+        return await journal.rows(max(0, head.seq - count), count)
+    except JournalError as error:
+        log.error("the last rows cannot be read", extra={"error": str(error)})
+        return []
 
 
 async def timekeeper(
