@@ -37,7 +37,9 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NODE_PATH": str(NODE / 
 def set_up() -> None:
     """Make what is missing or older than its recipe; RuntimeError or CalledProcessError when it cannot be."""
     set_up_libmodbus()
-    _once("node", (HERE / "package-lock.json").read_bytes(), _install_node)
+    # node-mbus is built for one version of node
+    lock = (HERE / "package-lock.json").read_bytes()
+    _once("node", lock + _said("node", "--version").encode(), _install_node)
     _once("python", " ".join(PACKAGES).encode(), _install_python)
 
 
