@@ -25,7 +25,7 @@ from edge.check import Loaded, load
 from edge.clock import Clock, Instant, SystemClock
 from edge.control.state import ControlState, from_plain, initial
 from edge.cycle import ALIVE, CONTROL_STATE, STATE_PERIOD_S, WATCH_STATE, Cycle, Minds, Outcome
-from edge.events import Limits, WatchState, restore, resume
+from edge.events import Limits, WatchState, restore, resume, with_blind_interval
 from edge.fieldwork.access import BusView, Hold, Live
 from edge.fieldwork.arguments import SOCKET
 from edge.fieldwork.server import Server
@@ -147,6 +147,9 @@ def _on_signals() -> asyncio.Event:
     return stop
 
 
+_WATCHED = ("alarm.", "outage.", "meter.", "supply.", "leak.", "station.")  # kinds that rebuild the watch
+
+
 class _Service:
     """One run of the service, from the first row it records to the last."""
 
@@ -208,7 +211,7 @@ class _Service:
         """All tasks, until `stop`; then the last words, and a moment for them to reach the head-end."""
         workers = self._workers(opener)
         timekeeper = await self._timekeeper()
-        cycle = self._cycle(workers, await self._remember(), timekeeper)
+        cycle = self._cycle(workers, await self._remember(timekeeper.blind), timekeeper)
         jobs = {f"bus {worker.id}": worker.run for worker in workers} | {"cycle": cycle.run}
         jobs["fieldwork"] = Server(self._paths.socket, self._access(workers, cycle)).run
         async with asyncio.TaskGroup() as group:
@@ -328,15 +331,18 @@ class _Service:
             await self._recorder.record([keeper.blind.event(now)], now)
         return keeper
 
-    async def _remember(self) -> Minds:
+    async def _remember(self, unseen: blind.Blind | None) -> Minds:
         """What the last run left: control state in the history, alarms, outages and duties in the journal."""
-        rows = [row for kind in ("alarm.", "outage.", "meter.") for row in await self._latest(kind)]
+        rows = [row for kind in _WATCHED for row in await self._latest(kind)]
         watch = restore(rows)
         if watch.discarded:
             log.warning("not rebuilt from the journal", extra={"subjects": watch.discarded})
         rows += [row for kind in ("duty.", "refund.", "repair.") for row in await self._latest(kind)]
         said = compliance.restore(rows, self._loaded.pack)
-        return Minds(await self._control_state(), await self._watch_state(watch), said)
+        watch = await self._watch_state(watch)
+        if unseen is not None:
+            watch = with_blind_interval(watch, unseen.from_wall, unseen.to_wall)
+        return Minds(await self._control_state(), watch, said)
 
     async def _latest(self, family: str) -> list[dict[str, Plain]]:
         """The newest rows of a family of kinds; none where the file cannot be read: a plant must start."""

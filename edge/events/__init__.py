@@ -10,7 +10,7 @@ from edge.events.memory import resume, to_plain
 from edge.events.meter import Count
 from edge.events.outage import Phase
 from edge.events.outage_record import Outage
-from edge.events.watch import Judgement, WatchState, judge, restore
+from edge.events.watch import Judgement, WatchState, judge, restore, with_blind_interval
 
 __all__ = [
     "ALARM_KEYS",
@@ -30,4 +30,5 @@ __all__ = [
     "restore",
     "resume",
     "to_plain",
+    "with_blind_interval",
 ]

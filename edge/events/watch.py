@@ -89,6 +89,11 @@ def judge(
     return Judgement(new, tuple(events), outages, board.active(), answers, board.shown(), board.flood)
 
 
+def with_blind_interval(state: WatchState, begin: float, end: float) -> WatchState:
+    """The state after an interval (Unix s) in which nobody watched: open outages keep it apart."""
+    return replace(state, circuits=heat.blind(state.circuits, begin, end))
+
+
 def _requested(
     state: WatchState, requests: Sequence[Request], site: Site, now: Instant
 ) -> tuple[WatchState, list[Event], tuple[Answer, ...]]:
