@@ -34,6 +34,7 @@ from drivers.settings import DeviceSetting, ModbusRtuBus, ModbusTcpBus
 from drivers.traffic import Tap
 
 _TEMPORARY_CODES = frozenset({5, 6})  # acknowledge, busy: asking for less would not help (V1.1b3, 7)
+_APART = -5  # holes: not even what overlaps is merged, for no value is wider than 4
 
 
 class ModbusDriver:
@@ -160,7 +161,7 @@ class _Round:
             self._bad(job.targets, Reason.DEVICE)
             return
         refused: set[Span] = set()
-        for single in self._device.planned([target for target, _ in job.targets], holes=-1):
+        for single in self._device.planned([target for target, _ in job.targets], holes=_APART):
             if isinstance(self._fault, TransportError):
                 self._bad(single.targets, Reason.NO_ANSWER)
                 continue
@@ -168,14 +169,17 @@ class _Round:
                 await self._fetch(single)
             except DeviceError:
                 self._bad(single.targets, Reason.DEVICE)
-                refused |= {target.span for target, _ in single.targets}
+                refused.add(single.span)
         if self._fault is None:
             self._device.learn(job, refused)
 
     def _bad(self, targets: Targets, reason: Reason) -> None:
+        """Not given; but what another request of this round gave stands (registers may overlap)."""
         now = self._now()
         for target, _ in targets:
-            self._readings[target.name] = Reading.bad(reason, target.decoder.unit, now)
+            before = self._readings.get(target.name)
+            if before is None or before.value is None:
+                self._readings[target.name] = Reading.bad(reason, target.decoder.unit, now)
 
     def _keep(self, error: TransportError | RemoteProtocolError, targets: Targets, reason: Reason) -> None:
         if self._fault is None or isinstance(error, TransportError):

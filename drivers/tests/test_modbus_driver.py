@@ -29,6 +29,7 @@ from drivers.tests.modbus_bench import (
     points,
     silent,
     until,
+    value,
 )
 from drivers.tests.profiles import make_profile
 from drivers.tests.slaves import Pieces, Slave, serve_rtu, serve_tcp
@@ -44,6 +45,14 @@ async def test_a_bad_address_costs_only_its_own_point_and_only_once_its_neighbou
         line.slave.requests.clear()
         await line.read("a", "b", "c", "level")
     assert len(line.slave.requests) <= 3, "the refused address alone, and its neighbours together"
+
+
+async def test_a_refused_point_costs_nothing_that_lies_inside_it(line: Bench) -> None:
+    registers = {"b": value(39), "wide": value(39, type="u32")}  # address 40 does not exist
+    line.driver.adopt(DeviceSetting("one", make_profile("modbus", registers), 1))
+    for _ in range(4):
+        assert await line.read("b", "wide") == [139, None]
+        assert await line.read("wide", "b") == [None, 139]
 
 
 async def test_a_refused_point_that_answers_again_rejoins_its_neighbours(line: Bench) -> None:
