@@ -223,8 +223,15 @@ def _check(bus: OpcUaBus) -> None:
             "a password would cross the network in clear: use certificates (pki)",
         ),
         (bus.user is None and bus.password_file is not None, "a password without a user: give user"),
-        ("@" in urlsplit(bus.url).netloc, "no user or password in url: give user and password_file"),
+        ("@" in _netloc(bus.url), "no user or password in url: give user and password_file"),
     )
     for broken, text in problems:
         if broken:
             raise ConfigurationError(f"{bus.url}: {text}")
+
+
+def _netloc(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError as error:
+        raise ConfigurationError(f"{url}: this is no address ({error}): correct url") from error

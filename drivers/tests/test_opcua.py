@@ -382,6 +382,7 @@ async def test_a_peer_that_is_no_opc_ua_server_is_an_error() -> None:
         ({"insecure": True, "user": "operator"}, "in clear"),
         ({"pki": Path("pki"), "password_file": Path("password")}, "give user"),
         ({"pki": Path("pki"), "url": "opc.tcp://operator:secret@h:1"}, "password_file"),
+        ({"insecure": True, "url": "opc.tcp://[fe80::1"}, "no address"),
     ],
 )
 def test_security_that_cannot_hold_is_refused_before_connecting(
