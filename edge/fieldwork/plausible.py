@@ -284,7 +284,7 @@ def _total(first: Words, second: Words, elapsed_s: float, best: Candidate) -> Fo
         found
         for kind in kinds
         for address in sorted(first)
-        if kind == best.type or not _is_value(number(first, address, best.type, best.order), best.type)
+        if kind == best.type or not _overlaps_a_value(first, address, WIDTHS[kind], best)
         for found in _grown(first, second, given_kwh, address, kind, best.order)
         if not any(_same_place(found, each) for each in best.found)
         and abs(found.value - difference_k) > 0.1  # meters show that as well, and it drifts
@@ -292,9 +292,13 @@ def _total(first: Words, second: Words, elapsed_s: float, best: Candidate) -> Fo
     return next(options, None)
 
 
-def _is_value(value: float | None, kind: str) -> bool:
-    """True where the family's own type makes sense: that place is no totaliser of another type."""
-    return value is not None and _is_sane(_Number(0, value), kind)
+def _overlaps_a_value(words: Words, address: int, width: int, best: Candidate) -> bool:
+    """True where the family's own type makes sense on any of these registers: nothing else is there."""
+    own = WIDTHS[best.type]
+    step = best.found[0].address % own
+    places = (a for a in range(address - own + 1, address + width) if a == address or a % own == step)
+    numbers = (number(words, each, best.type, best.order) for each in places)
+    return any(each is not None and _is_sane(_Number(0, each), best.type) for each in numbers)
 
 
 def _grown(

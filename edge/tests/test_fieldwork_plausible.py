@@ -97,6 +97,14 @@ def test_a_float_that_drifts_is_no_totaliser_of_another_type() -> None:
         assert "energy" not in meant(rank(one, two, 16.0)[0])
 
 
+def test_no_totaliser_of_another_type_is_found_across_the_registers_of_a_float() -> None:
+    one, two = wide_meter("f32", "ABCD", 540.0), wide_meter("f32", "ABCD", 552.0)
+    assert one[19] == 0  # with the float's first register it makes a small whole number that grows
+    for elapsed_s in range(1, 200):
+        found = meant(rank(one, two, float(elapsed_s))[0]).get("energy")
+        assert found is None or found[0] == 20
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_is_never_called_sure(seed: int) -> None:
     noise = random.Random(seed)  # noqa: S311 (no cryptography)
