@@ -7,7 +7,7 @@ where the meter echoes SER, what it says to an older question, is never taken.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -48,12 +48,16 @@ _HEAT_TYPES = range(
     0x20, 0x30
 )  # 20 heat, 21 cooling, 22 both; 25 and 27 are met: a meter may answer as another
 _SURE = 3  # answers in a row that bear SER of their requests, until a meter counts as one that echoes it
+_LATEST_S = 60.0  # an answer later than this is not expected from any meter
 _DOUBT = 3  # exchanges in a row without an answer, after which that is learned anew: it may be another meter
 
 
 @dataclass(slots=True)
 class _Meter:
-    """A meter, SER of its last request, and how many in a row were answered with it, or failed."""
+    """A meter, SER of its last request, and how many in a row were answered with it, or failed.
+
+    `unanswered`: SER of requests whose answers may still come, and when they were asked.
+    """
 
     id: str
     address: bytes
@@ -61,6 +65,7 @@ class _Meter:
     sequence: int = 0
     echoes: int = 0
     failures: int = 0
+    unanswered: dict[int, float] = field(default_factory=dict)
 
     @property
     def options(self) -> Cjt188Options:
@@ -86,17 +91,23 @@ class _Meter:
 
     def _in_turn(self, asked: Frame, answer: Frame) -> bool:
         echoed = self.options.sequence_echoed
+        if answer.sequence == asked.sequence:
+            return True
         if echoed is None:
             echoed = self.options.sequence is None and self.echoes >= _SURE
-        return not echoed or answer.sequence == asked.sequence
+        # as long as nobody knows whether it echoes, the number of an older request speaks for a late answer
+        return not echoed and answer.sequence not in self.unanswered
 
     def learn(self, asked: Frame, answer: Frame) -> None:
         """After an answer was taken."""
         self.failures = 0
         self.echoes = self.echoes + 1 if answer.sequence == asked.sequence else 0
 
-    def fail(self) -> None:
-        """After no answer was taken."""
+    def fail(self, asked: Frame, now: float) -> None:
+        """After no answer was taken; `now` is the loop's time."""
+        self.unanswered = {ser: at for ser, at in self.unanswered.items() if now - at < _LATEST_S}
+        if asked.sequence is not None and self.options.sequence is None:
+            self.unanswered[asked.sequence] = now
         self.failures += 1
         if self.failures >= _DOUBT:
             self.echoes = 0
@@ -196,8 +207,8 @@ class Cjt188Driver:
         asked = meter.next_request(command, identifier)
         try:
             answer = await self._answer(meter, asked, identifier)
-        except DriverError:
-            meter.fail()
+        except (DriverError, asyncio.CancelledError):
+            meter.fail(asked, _time())
             raise
         meter.learn(asked, answer)
         if answer.is_error:

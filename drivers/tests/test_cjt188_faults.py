@@ -86,10 +86,11 @@ async def test_half_an_answer_is_told_apart_from_silence() -> None:
             await driver.read(points())
 
 
-async def test_a_late_answer_to_an_older_question_is_not_taken_where_the_meter_echoes() -> None:
+@pytest.mark.parametrize("known", [0, 1, 3], ids=["unknown", "once", "sure"])
+async def test_a_late_answer_to_an_older_question_is_not_taken_where_the_meter_echoes(known: int) -> None:
     line, heard = MeterLine(Meter(WIRE)), Heard()
     async with driving(line, heard=heard) as driver:
-        for _ in range(3):  # the driver sees that this meter echoes
+        for _ in range(known):  # after three the driver is sure that this meter echoes
             await driver.read(points())
 
         def keep(request: bytes, right: bytes) -> Pieces:
