@@ -9,10 +9,13 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 
 from drivers.tests.slaves import serve_tcp
 from edge.fieldwork.client import through_service
 from edge.fieldwork.messages import FieldworkError
+from edge.fieldwork.operations import VERBS
 from edge.fieldwork.server import LONGEST_LINE, MOST_SESSIONS
 from edge.tests.fieldwork_bench import Service, error, kinds, rooms, service, until
 
@@ -233,3 +236,47 @@ async def test_a_service_that_ends_in_the_middle_is_told(tmp_path: Path) -> None
 async def _all(stream: object) -> None:
     async for _ in stream:  # type: ignore[attr-defined]
         pass
+
+
+_WORDS = ("rooms", "plc", "room_h1.temperature", "high.valve_setpoint", "", "中", "\x00", "x" * 300)
+_VALUES: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(_WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_NAMES = ("bus", "target", "unit", "address", "count", "type", "first", "last", "value", "why", "for_s")
+_REQUESTS = st.fixed_dictionaries(
+    {"verb": st.sampled_from(sorted(VERBS)) | _VALUES},
+    optional={name: st.sampled_from(_WORDS) | _VALUES for name in (*_NAMES, "node", "depth", "trust")},
+)
+
+
+async def test_no_request_at_random_finds_a_fault_inside_the_service_nor_stops_its_cycle(
+    tmp_path: Path,
+) -> None:
+    requests = example_requests(150)
+    slave = rooms()
+    async with serve_tcp(slave) as port, service(tmp_path, port) as running:
+        for request in requests:
+            reader, writer = await asyncio.open_unix_connection(str(running.paths.socket))
+            writer.write(json.dumps(request).encode() + b"\n")
+            line = await reader.readline()  # the first message, then the client goes away
+            assert json.loads(line).get("code") != "internal", request
+            writer.close()
+        written = len(running.field.written)
+        await until(lambda: len(running.field.written) > written)
+        assert (await running.ask(verb="read", target="room_h1.temperature"))[-1]["kind"] == "done"
+
+
+def example_requests(number: int) -> list[dict[str, object]]:
+    """The same requests at every run."""
+    found: list[dict[str, object]] = []
+
+    @seed(7)
+    @settings(max_examples=number, database=None, deadline=None)
+    @given(_REQUESTS)
+    def collect(request: dict[str, object]) -> None:
+        found.append(request)
+
+    collect()
+    return found
