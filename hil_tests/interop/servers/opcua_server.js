@@ -5,7 +5,7 @@
 // "frozen": true}. All but frozen variables get a new source time stamp with each scan.
 "use strict";
 const readline = require("readline");
-globalThis.crypto = globalThis.crypto || require("crypto").webcrypto; // node 18 keeps it there only
+if (!globalThis.crypto) globalThis.crypto = require("crypto").webcrypto; // node 18
 const say = console.log.bind(console);
 console.log = console.error; // the library's warnings; what we say goes to stdout
 const opcua = require("node-opcua");
