@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from edge.clock import ClockState, Instant
-from edge.events.outage_record import Outage
-from edge.events.plain import number
-from edge.records import Cause, Event, Plain
+from edge.events.outage_record import Outage, from_body
+from edge.events.planned import TOLERANCE_S
+from edge.events.planned import from_body as plan_from_body
+from edge.outage_facts import OVERRUN, PLAN, of_outage, of_plan, plan_id
+from edge.records import Event, Plain
 from edge.rules.civil import local_day
 from edge.rules.duties import Duty, DutyState, duties
 from edge.rules.facts import OutageFacts, Phase
@@ -75,16 +77,16 @@ def follow(
     now: Instant,
 ) -> tuple[Compliance, tuple[Event, ...]]:
     """What the pack asks now, and the events that say what is new. Judges at once when an outage changes."""
-    ended = [event for event in events if event.kind == "outage.ended"]
-    known = {facts.id for facts in memory.facts.values()}
-    news = ended or any(outage.id not in known for outage in outages.values())
-    if not news and now.monotonic - memory.judged_at < JUDGE_PERIOD_S:
+    news = [event for event in events if event.kind.startswith("outage.")]
+    unknown = any(outage.id not in memory.facts for outage in outages.values())
+    if not news and not unknown and now.monotonic - memory.judged_at < JUDGE_PERIOD_S:
         return memory, ()
-    facts = _facts(memory, outages, ended)
+    old, facts = memory.facts, _facts(memory, pack, outages, news, now)
     memory = replace(memory, facts=facts, judged_at=now.monotonic)
     found: list[Event] = []
     for outage in memory.facts.values():
-        memory = _judge(memory, pack, site, outage, now, found)
+        redated = outage.id in old and old[outage.id].lost_at != outage.lost_at
+        memory = _judge(memory, pack, site, outage, redated, now, found)
     return _forget(memory), tuple(found)
 
 
@@ -104,51 +106,81 @@ def _forget(memory: Compliance) -> Compliance:
 
 
 def _facts(
-    memory: Compliance, outages: Mapping[str, Outage], ended: Iterable[Event]
+    memory: Compliance, pack: Pack, outages: Mapping[str, Outage], news: Iterable[Event], now: Instant
 ) -> Mapping[str, OutageFacts]:
-    """Open outages as they stand now, and those that are over."""
+    """Open outages as they stand now, those that are over, and stops that are planned."""
     facts = dict(memory.facts)
+    for event in news:
+        facts = _PLANNING[event.kind](facts, pack, event) if event.kind in _PLANNING else facts
+        if event.kind in _OVER and str(event.body["id"]) in facts:
+            over = from_body(event.body)
+            facts |= of_outage(over, _phase(memory, pack, facts.get(over.id), over))
     for outage in outages.values():
-        old = facts.get(outage.id)
-        facts[outage.id] = _of(outage, memory.phase if old is None else old.phase)
-    for event in ended:
-        over = facts.get(str(event.body["id"]))
-        if over is not None:
-            facts[over.id] = replace(over, ended_at=float(str(event.body["ended_at"])))
-    return facts
+        facts |= of_outage(outage, _phase(memory, pack, facts.get(outage.id), outage))
+        if outage.planned is not None and outage.planned.relation != "before":
+            facts.pop(plan_id(outage.planned.plan, outage.circuit), None)
+    stale = [
+        one.id
+        for one in facts.values()
+        if one.id.startswith(PLAN) and now.wall > (one.expected_recovery or one.lost_at) + TOLERANCE_S
+    ]
+    return {key: one for key, one in facts.items() if key not in stale} if stale else facts
 
 
-def _of(outage: Outage, phase: Phase) -> OutageFacts:
-    return OutageFacts(
-        outage.id,
-        outage.circuit,
-        outage.lost_at,
-        outage.detected_at,
-        cause=outage.cause,
-        expected_recovery=outage.expected_recovery,
-        phase=phase,
-    )
+def _phase(memory: Compliance, pack: Pack, old: OutageFacts | None, outage: Outage) -> Phase:
+    """Of the day heat was lost; anew when that day was dated anew."""
+    if old is None:
+        return memory.phase
+    if old.lost_at == outage.lost_at:
+        return old.phase
+    return season_phase(pack, local_day(outage.lost_at)).phase
+
+
+def _entered(facts: dict[str, OutageFacts], pack: Pack, event: Event) -> dict[str, OutageFacts]:
+    plan = plan_from_body(event.body)
+    return facts | of_plan(plan, season_phase(pack, local_day(plan.stop.begin)).phase)
+
+
+def _cancelled(facts: dict[str, OutageFacts], _: Pack, event: Event) -> dict[str, OutageFacts]:
+    gone = of_plan(plan_from_body(event.body), Phase.UNKNOWN)
+    return {key: one for key, one in facts.items() if key not in gone}
+
+
+_OVER = frozenset({"outage.ended", "outage.revised"})
+_PLANNING = {"outage.planned": _entered, "outage.plan_cancelled": _cancelled}
 
 
 def _judge(
-    memory: Compliance, pack: Pack, site: Site, outage: OutageFacts, now: Instant, found: list[Event]
+    memory: Compliance,
+    pack: Pack,
+    site: Site,
+    outage: OutageFacts,
+    redated: bool,
+    now: Instant,
+    found: list[Event],
 ) -> Compliance:
     open_duties = duties(pack, outage, now.wall)
     before = {duty.id: duty.due for duty in memory.duties.get(outage.id, ())}
     memory = replace(memory, duties={**memory.duties, outage.id: open_duties})
     for duty in open_duties:
         moved = before.get(duty.id, duty.due) != duty.due
-        memory = _tell(memory, site, outage, duty, moved, now, found)
+        memory = _tell(memory, site, outage, duty, moved, redated, now, found)
     memory = _classify(memory, pack, outage, now, found)
-    if outage.ended_at is not None and outage.id not in memory.refunded:
-        basis = refund_basis(pack, outage)
-        found.append(_event("refund.basis", outage.id, now, _refund_body(pack, basis)))
-        memory = replace(
-            memory,
-            refunded=memory.refunded | {outage.id},
-            refunds={**memory.refunds, outage.id: basis},
-        )
-    return memory
+    return memory if outage.id.endswith(OVERRUN) else _refund(memory, pack, outage, now, found)
+
+
+def _refund(
+    memory: Compliance, pack: Pack, outage: OutageFacts, now: Instant, found: list[Event]
+) -> Compliance:
+    """The basis of an outage that is over, and again when it comes out otherwise."""
+    if outage.ended_at is None:
+        return replace(memory, refunded=memory.refunded - {outage.id})
+    basis = refund_basis(pack, outage)
+    if outage.id in memory.refunded and memory.refunds.get(outage.id, basis) == basis:
+        return memory
+    found.append(_event("refund.basis", outage.id, now, _refund_body(pack, basis)))
+    refunds = {**memory.refunds, outage.id: basis}
+    return replace(memory, refunded=memory.refunded | {outage.id}, refunds=refunds)
 
 
 def _tell(
@@ -157,14 +189,19 @@ def _tell(
     outage: OutageFacts,
     duty: Duty,
     moved: bool,
+    redated: bool,
     now: Instant,
     found: list[Event],
 ) -> Compliance:
-    """A duty goes forward only, unless its deadline was `moved`: a clock set back is no news."""
+    """A duty goes forward only, unless its deadline was `moved`: a clock set back is no news.
+
+    Of an outage that was `redated` it is said again. Heat lost again opens the duty to restore it again.
+    """
     subject = f"{outage.id}:{duty.id}"
     told = memory.told.get(subject)
-    if told == CLOSED:
+    if told == CLOSED and not (_by_heat(duty) and outage.ended_at is None):
         return memory
+    told = None if redated or told == CLOSED else told
     if _is_fulfilled(duty, outage):
         body: dict[str, Plain] = {"clause": duty.clause, "by": "heat_back", "in_time": _in_time(duty, outage)}
         found.append(_event("duty.closed", subject, now, body))
@@ -179,7 +216,11 @@ def _tell(
 
 def _is_fulfilled(duty: Duty, outage: OutageFacts) -> bool:
     """Heat back fulfils the duty to restore it. That a notice was given, only a person can say."""
-    return outage.ended_at is not None and duty.recipient == "recipient.operator"
+    return outage.ended_at is not None and _by_heat(duty)
+
+
+def _by_heat(duty: Duty) -> bool:
+    return duty.recipient == "recipient.operator"
 
 
 def _in_time(duty: Duty, outage: OutageFacts) -> bool | None:
@@ -271,20 +312,19 @@ def restore(rows: Iterable[Mapping[str, Plain]], pack: Pack) -> Compliance:
         elif kind == "repair.class" and isinstance(body, Mapping):
             stands = body.get("class") or body.get("at_least")
             memory = replace(memory, classes={**memory.classes, subject: str(stands)})
-        elif kind == "outage.ended" and isinstance(body, Mapping):
+        elif kind in _OVER or kind == "outage.planned":
             with suppress(KeyError, TypeError, ValueError):
-                facts = _ended(body)
-                memory = replace(memory, facts={**memory.facts, facts.id: facts})
-    ended = memory.facts.values()
+                memory = replace(memory, facts={**memory.facts, **_known(kind, body, pack)})
+    ended = [one for one in memory.facts.values() if one.ended_at is not None]
     return replace(memory, refunds={one.id: refund_basis(pack, one) for one in ended})
 
 
-def _ended(body: Mapping[str, Plain]) -> OutageFacts:
-    return OutageFacts(
-        str(body["id"]),
-        str(body["circuit"]),
-        number(body["lost_at"]),
-        number(body["detected_at"]),
-        cause=Cause(str(body["cause"])),
-        ended_at=number(body["ended_at"]),
-    )
+def _known(kind: str, body: Plain, pack: Pack) -> dict[str, OutageFacts]:
+    """Facts of an outage that is over, or of a plan, from a row."""
+    if kind in _OVER:
+        over = from_body(body)
+        if over.ended_at is None:
+            raise ValueError(f"outage {over.id} is not over")
+        return of_outage(over, Phase.SEASON)
+    plan = plan_from_body(body)
+    return of_plan(plan, season_phase(pack, local_day(plan.stop.begin)).phase)
