@@ -135,6 +135,8 @@ def _plain_int(value: int) -> int:
 
 
 def _plain_str(value: str) -> str:
+    if type(value) is str and value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -169,18 +171,21 @@ def _plain(value: object, depth: int = 0) -> Any:  # noqa: ANN401 - the union of
     raise BodyError(f"a body holds plain values only, not {type(value).__name__}")
 
 
+_TEXT = frozenset({str})
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
 def _simple(body: Mapping[Any, Any]) -> dict[str, Any] | None:
     """`body` with sorted keys when it is flat and plain at a glance; None when that needs a closer look."""
-    if type(body) is not dict:
+    if type(body) is not dict or not _TEXT.issuperset(map(type, body)):
         return None
-    for key, value in body.items():
-        kind = type(value)
-        if type(key) is not str or kind not in _SIMPLE or (kind is float and not math.isfinite(value)):
+    values = body.values()
+    if not _SIMPLE.issuperset(map(type, values)):
+        return None
+    for value in values:
+        if type(value) is float and not math.isfinite(value):
             return None
-    return {key: body[key] for key in sorted(body)}
+    return dict(sorted(body.items()))
 
 
 def canonical(body: Mapping[str, Plain], pack: Callable[[object], bytes] = msgpack.packb) -> bytes:

@@ -197,7 +197,7 @@ class Ledger:
         also: Callable[[], None] | None,
     ) -> None:
         tree, note = self._notary.tree.grown([row[8] for row in rows]), ""
-        changed = self._changed | {(row[5], row[6]): row[0] for row in rows}
+        changed = {(row[5], row[6]): row[0] for row in rows}
         post = head.seq - self._posted >= POST_EVERY
         with transaction(connection):
             insert(connection, rows)
@@ -206,11 +206,14 @@ class Ledger:
             if also is not None:
                 also()
             if post:
-                put_newest(connection, changed, head.seq)
+                put_newest(connection, self._changed | changed, head.seq)
         self._head = head
         self._notary.adopt(rows, tree)
         self._notary.written(note, tree.size, now)
-        self._posted, self._changed = (head.seq, {}) if post else (self._posted, changed)
+        if post:
+            self._posted, self._changed = head.seq, {}
+        else:
+            self._changed.update(changed)
 
     def checkpoint(self) -> str:
         """The newest checkpoint, over all rows: written now where it does not cover them; "" without rows."""

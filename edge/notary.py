@@ -93,7 +93,7 @@ class Notary:
     def _origin_after(self, rows: Iterable[Sealed]) -> str:
         name = self.origin
         for row in rows:
-            if not name or row[5] == SEGMENT:
+            if row[5] == SEGMENT or not name:
                 name = origin(row[8])
         return name
 
@@ -102,7 +102,7 @@ class Notary:
         if self._since is None:
             self._since = now.monotonic
         late = now.monotonic - self._since >= EVERY_S
-        return size - self.signed >= EVERY_ROWS or late or any(row[5] in AT_ONCE for row in rows)
+        return size - self.signed >= EVERY_ROWS or late or not AT_ONCE.isdisjoint([row[5] for row in rows])
 
     def prepare(self, now: Instant) -> list[Draft]:
         """Have a key if that is possible; the row that must be recorded first when ours was lost."""

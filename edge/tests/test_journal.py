@@ -244,6 +244,6 @@ async def test_a_sqlite_that_loses_commits_is_refused(
 
 def test_the_connection_has_the_settings_that_durability_rests_on(tmp_path: Path) -> None:
     connection = store.connect(tmp_path / "journal.db", "FULL")
-    names = ("journal_mode", "synchronous", "wal_autocheckpoint")
-    assert [connection.pragma(name) for name in names] == ["wal", 2, 100]
+    names = ("journal_mode", "synchronous", "wal_autocheckpoint", "page_size")
+    assert [connection.pragma(name) for name in names] == ["wal", 2, 400, 1024]
     connection.close()

@@ -237,8 +237,7 @@ async def test_with_any_bit_flipped_the_journal_goes_on_and_hands_out_no_wrong_r
 
 def test_a_torn_page_costs_its_rows_and_the_rest_is_still_read(sound: Path, tmp_path: Path) -> None:
     content = bytearray(sound.read_bytes())
-    for page in range(10, 14):
-        content[page * 4096 : (page + 1) * 4096] = bytes(4096)
+    content[7 * 4096 : 9 * 4096] = bytes(2 * 4096)
     path = tmp_path / "torn.db"
     path.write_bytes(content)
     found = verify(path)
