@@ -15,6 +15,7 @@ from edge.acquisition import BusWorker, PolledDevice
 from edge.acquisition.statistics import p99
 from edge.compliance import Compliance, refund_figures
 from edge.cycle import Outcome, Pace
+from edge.events import Alarm, Flood
 from edge.records import CircuitView, Event
 from edge.rules.duties import Duty
 from edge.rules.facts import OutageFacts
@@ -67,10 +68,8 @@ def document(
             for c in site.circuits
         ],
         "readings": {name: _reading(reading) for name, reading in image.readings.items()},
-        "alarms": [
-            {"key": a.key, "where": a.where, "priority": a.priority, "occurred": a.occurred}
-            for a in outcome.judgement.alarms
-        ],
+        "alarms": [_alarm(each) for each in outcome.judgement.shown],
+        "flood": _flood(outcome.judgement.flood),
         "compliance": _compliance(outcome.compliance, site.regulation.pack),
         "pace": {"steps": pace.steps, "missed": pace.missed},
         "devices": [
@@ -79,6 +78,28 @@ def document(
         "upstream": None if upstream is None else _upstream(upstream),
         "tail": [{"kind": e.kind, "subject": e.subject, "detected": e.detected} for e in tail],
     }
+
+
+def _alarm(alarm: Alarm) -> Document:
+    return {
+        "subject": alarm.subject,
+        "key": alarm.key,
+        "where": alarm.where,
+        "priority": alarm.priority,
+        "occurred": alarm.occurred,
+        "state": alarm.state.value,
+        "active": alarm.active,
+        "until": alarm.until,
+        "chattering": alarm.chattering,
+    }
+
+
+def _flood(flood: Flood | None) -> Document | None:
+    """How many, and which alarm was first."""
+    if flood is None:
+        return None
+    where, key = flood.first.split(":")[:2]
+    return {"count": flood.count, "where": where, "key": key, "began": flood.began}
 
 
 def _device(device: PolledDevice, worker: BusWorker, now: float) -> Document:

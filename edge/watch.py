@@ -32,6 +32,7 @@ _LOCAL = ZoneInfo("Asia/Shanghai")
 _STYLE = {"good": "", "uncertain": "yellow", "bad": "bold red"}
 _DUTY_STYLE = {"open": "", "due_soon": "yellow", "overdue": "bold red"}
 _MOST_OUTAGES, _MOST_DUTIES, _MOST_ALARMS, _MOST_DEVICES = 3, 4, 3, 3
+_ALARM_RANK = {"unacknowledged": 0, "acknowledged": 1, "returned": 2, "latched": 2}  # those that have a line
 _LATE = 2.0  # of its period: a device whose intervals are longer misses whole deadlines
 _LINES = 23  # of a terminal of 24; the last is the note's
 _HEADER_LINES = 1  # the table of the circuits has two, and counts as one part
@@ -299,21 +300,54 @@ def _duty(texts: Texts, duty: Document, names: str) -> Text:
 
 
 def _alarms(document: Document, texts: Texts) -> Iterable[RenderableType]:
-    alarms = document["alarms"]
-    if not alarms:
-        yield Text(f"── {texts('live.no_alarms')}", style="dim")
-        return
-    yield _heading(texts, "live.alarms", "bold yellow", len(alarms) - _MOST_ALARMS)
-    for alarm in alarms[:_MOST_ALARMS]:
-        name = _place(document, texts, alarm["where"])
-        line = Text(
-            f"  {_hour(alarm['occurred'])} {name}: {texts('alarm.' + alarm['key'])}", overflow="ellipsis"
-        )
-        line.no_wrap = True
-        line.stylize("bold red" if alarm["priority"] == 1 else "yellow")
-        yield line
-    first = texts(f"alarm.{alarms[0]['key']}.action")
-    yield Text(f"    → {first}", style="dim", no_wrap=True, overflow="ellipsis")
+    """What waits for a person first, in first-out order; shelved and suppressed ones are only counted."""
+    states = [(_alarm_state(each), each) for each in document["alarms"]]
+    alarms = [each for state, each in states if state in _ALARM_RANK]
+    alarms.sort(key=lambda each: _ALARM_RANK[_alarm_state(each)])
+    flood = document.get("flood")
+    most = _MOST_ALARMS if flood is None else _MOST_ALARMS - 1
+    yield _alarm_heading(texts, [state for state, _ in states], len(alarms) - most)
+    if flood is not None:
+        yield _flood_line(document, texts, flood)
+    for alarm in alarms[:most]:
+        yield _alarm_line(document, texts, alarm)
+    if alarms:
+        first = texts(f"alarm.{alarms[0]['key']}.action")
+        yield Text(f"    → {first}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _alarm_state(alarm: Document) -> str:
+    return str(alarm.get("state", "unacknowledged"))
+
+
+def _alarm_heading(texts: Texts, states: list[str], left_out: int) -> Text:
+    """How many are not shown, and how many are put aside."""
+    shown = any(state in _ALARM_RANK for state in states)
+    line = _heading(texts, "live.alarms" if shown else "live.no_alarms", "dim", left_out)
+    line.style = "bold yellow" if shown else "dim"
+    line.no_wrap, line.overflow = True, "ellipsis"
+    for state in ("shelved", "suppressed"):
+        if state in states:
+            line.append(f" {texts('alarm_state.' + state)} {states.count(state)} ", style="not bold cyan")
+    return line
+
+
+def _flood_line(document: Document, texts: Texts, flood: Document) -> Text:
+    """How many there were, and the alarm they stand under."""
+    first = f"{_place(document, texts, flood['where'])}: {texts('alarm.' + flood['key'])}"
+    words = texts("view.flood", count=flood["count"], first=first)
+    return Text(f"── {words}", style="bold white on red", no_wrap=True, overflow="ellipsis")
+
+
+def _alarm_line(document: Document, texts: Texts, alarm: Document) -> Text:
+    state, name = _alarm_state(alarm), _place(document, texts, alarm["where"])
+    mark = texts(f"alarm_mark.{state}")
+    words = f"  {_hour(alarm['occurred'])} {mark} {name}: {texts('alarm.' + alarm['key'])}"
+    if alarm.get("chattering"):
+        words += f" ({texts('view.chattering')})"
+    colour = "red" if alarm["priority"] == 1 else "yellow"
+    style = {"unacknowledged": f"bold {colour}", "acknowledged": colour}.get(state, "dim")
+    return Text(words, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _journal(document: Document, texts: Texts, most: int) -> Iterable[RenderableType]:

@@ -136,6 +136,37 @@ def busy() -> dict[str, Any]:
     return document
 
 
+def flooded() -> dict[str, Any]:
+    """The worst hour with alarms in every state, in a flood."""
+    document = broken()
+    rows = (
+        ("station:mains_lost", "shelved", 1),
+        ("high:pump_not_running", "suppressed", 1),
+        ("low:pump_not_running", "suppressed", 1),
+        ("low:supply_low", "acknowledged", 2),
+        ("high:frost", "latched", 1),
+        ("station:door_open", "returned", 3),
+        ("high:over_temperature", "unacknowledged", 1),
+        ("high:makeup_rate", "unacknowledged", 2),
+    )
+    document["alarms"] = [
+        {
+            "subject": subject,
+            "key": subject.split(":")[1],
+            "where": subject.split(":")[0],
+            "priority": priority,
+            "occurred": WALL + 60 * number,
+            "state": state,
+            "active": state not in ("latched", "returned"),
+            "until": WALL + 7200 if state == "shelved" else None,
+            "chattering": number == 7,
+        }
+        for number, (subject, state, priority) in enumerate(rows)
+    ]
+    document["flood"] = {"count": 27, "where": "station", "key": "primary_dp_low", "began": WALL}
+    return document
+
+
 def troubled(name: str, **wrong: object) -> dict[str, Any]:
     return {
         "id": name,
@@ -169,7 +200,7 @@ def drawn(document: dict[str, Any], language: str, age_s: float = 0.5) -> list[s
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("make", [calm, busy, broken], ids=["calm", "busy", "broken"])
+@pytest.mark.parametrize("make", [calm, busy, broken, flooded], ids=lambda make: make.__name__)
 def test_it_fits_a_terminal_of_80_by_24(make: Callable[[], dict[str, Any]], language: str) -> None:
     lines = drawn(make(), language)
     assert len(lines) < 24  # the last line is the note's
@@ -191,6 +222,37 @@ def test_a_bad_reading_is_a_word_never_a_number(language: str, word: str) -> Non
     document = calm()
     document["readings"]["high.secondary_supply_temperature"] = reading(None, "degC", "no_answer")
     assert word[:4] in "\n".join(drawn(document, language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_flood_shows_its_first_out_and_how_many(language: str) -> None:
+    texts = Texts.load(language)
+    lines = drawn(flooded(), language)
+    (number,) = [number for number, line in enumerate(lines) if "27" in line]
+    assert texts("alarm.primary_dp_low") in lines[number]
+    assert f"{texts('alarm_state.shelved')} 1" in lines[number - 1]
+    assert f"{texts('alarm_state.suppressed')} 2" in lines[number - 1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_alarms_that_wait_for_a_person_stand_first_each_with_its_state(language: str) -> None:
+    texts = Texts.load(language)
+    lines = drawn(flooded() | {"flood": None}, language)
+    shown = ["over_temperature", "makeup_rate", "supply_low"]
+    at = [next(n for n, line in enumerate(lines) if f": {texts('alarm.' + key)}" in line) for key in shown]
+    assert at == sorted(at)
+    assert texts("alarm_mark.unacknowledged").strip() in lines[at[0]]
+    assert texts("view.chattering") in lines[at[1]]
+    assert texts("alarm_mark.acknowledged").strip() in lines[at[2]]
+    assert texts("alarm.frost") not in "".join(lines)  # there is room for three
+
+
+def test_shelved_alarms_alone_are_counted_and_take_no_line_of_their_own() -> None:
+    document = flooded() | {"flood": None}
+    document["alarms"] = document["alarms"][:3]
+    (line,) = [line for line in drawn(document, "en") if "shelved" in line]
+    assert "no alarms" in line
+    assert "shelved 1" in line
 
 
 @pytest.mark.parametrize(
