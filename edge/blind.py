@@ -20,11 +20,14 @@ from dataclasses import dataclass
 
 from edge.chain import Row
 from edge.clock import ClockState, Instant
+from edge.events import WatchState, with_blind_interval
+from edge.events.heat import changed
 from edge.events.plain import mapping, number
 from edge.records import Event, Plain
 
 STOPPED = "service.stopped"
 KIND = "service.blind"
+_AGREE_S = 1.0  # two synchronised clocks and the time since boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def _between(last: Alive, now: Instant) -> float | None:
     if last.clock is not ClockState.SYNCED or now.state is not ClockState.SYNCED:
         return None
     between_s = now.wall - last.wall
-    return between_s if between_s >= now.boottime else None
+    return max(between_s, now.boottime) if between_s >= now.boottime - _AGREE_S else None
 
 
 def revised(traces: Traces, started: Instant, now: Instant, boot_id: str, every_s: float) -> Blind | None:
@@ -174,3 +177,17 @@ def revised(traces: Traces, started: Instant, now: Instant, boot_id: str, every_
     dated = Instant(began, started.monotonic, started.boottime, ClockState.SYNCED)
     found = blind(traces, dated, boot_id, every_s)
     return found if found is not None and found.boot_changed and found.at_most_s is not None else None
+
+
+def unseen(watch: WatchState, begin: float, end: float, now: Instant) -> tuple[WatchState, list[Event]]:
+    """The watch after an interval (Unix s) in which nothing was seen, and what is to be recorded of it.
+
+    An open outage stays open and counts the interval apart; the row keeps that for the next restart.
+    """
+    known, watch = watch.circuits, with_blind_interval(watch, begin, end)
+    events = [
+        changed(after.outage, "blind", now, begin)
+        for name, after in watch.circuits.items()
+        if after.outage is not None and after.outage is not known[name].outage
+    ]
+    return watch, events

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgpack
 
+from edge.blind import unseen
 from edge.clock import Clock, Instant
 from edge.compliance import Compliance, follow, new_day
 from edge.control.decide import Decision, decide
@@ -150,7 +151,7 @@ class Cycle:
 
     async def step(self, now: Instant) -> None:
         """One cycle at `now`."""
-        clock_events = self.timekeeper.look(now)
+        clock_events = self._clock(now)
         image = self.inbox.freeze(now)
         compliance = new_day(self.minds.compliance, self.pack, now)
         decision = decide(self.minds.control, image, self.site, compliance.heating, now)
@@ -215,6 +216,16 @@ class Cycle:
         alive = self.timekeeper.heartbeat(now, self.recorder.seq, stopped=stopped).plain()
         watch = watch_to_plain(self.minds.watch, now) | {ALIVE: alive}
         await self.recorder.keep_state(WATCH_STATE, msgpack.packb(watch))
+
+    def _clock(self, now: Instant) -> list[Event]:
+        """What became of the clocks since the last step, before anything is dated in this one."""
+        look = self.timekeeper.look(now)
+        events = list(look.events)
+        for begin, end in look.dark:
+            watch, found = unseen(self.minds.watch, begin, end, now)
+            self.minds = replace(self.minds, watch=watch)
+            events += found
+        return events
 
     def _bus_events(self) -> list[Event]:
         return [event for worker in self.workers for event in worker.drain_events()]

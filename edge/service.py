@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from edge.check import Loaded, load
 from edge.clock import Clock, Instant, SystemClock
 from edge.control.state import ControlState, from_plain, initial
 from edge.cycle import ALIVE, CONTROL_STATE, STATE_PERIOD_S, WATCH_STATE, Cycle, Minds, Outcome
-from edge.events import Limits, WatchState, restore, resume, with_blind_interval
+from edge.events import Limits, WatchState, restore, resume
 from edge.fieldwork.access import BusView, Hold, Live
 from edge.fieldwork.arguments import SOCKET
 from edge.fieldwork.server import Server
@@ -210,8 +210,10 @@ class _Service:
     async def run(self, opener: OpenDriver, stop: asyncio.Event) -> None:
         """All tasks, until `stop`; then the last words, and a moment for them to reach the head-end."""
         workers = self._workers(opener)
-        timekeeper = await self._timekeeper()
-        cycle = self._cycle(workers, await self._remember(timekeeper.blind), timekeeper)
+        minds, timekeeper = await self._remember(), await self._timekeeper()
+        if timekeeper.blind is not None:
+            minds = await self._in_the_dark(minds, timekeeper.blind)
+        cycle = self._cycle(workers, minds, timekeeper)
         jobs = {f"bus {worker.id}": worker.run for worker in workers} | {"cycle": cycle.run}
         jobs["fieldwork"] = Server(self._paths.socket, self._access(workers, cycle)).run
         async with asyncio.TaskGroup() as group:
@@ -323,15 +325,18 @@ class _Service:
         """Goes on from the clocks as last seen; says how long nobody looked."""
         kept = await self._kept(WATCH_STATE)
         heartbeat = blind.from_plain(kept.get(ALIVE)) if isinstance(kept, dict) else None
-        keeper = await restart.timekeeper(
+        return await restart.timekeeper(
             self._journal, self._last_row, heartbeat, self._started, self._clock.boot_id, STATE_PERIOD_S
         )
-        if keeper.blind is not None:
-            now = self._clock.now()
-            await self._recorder.record([keeper.blind.event(now)], now)
-        return keeper
 
-    async def _remember(self, unseen: blind.Blind | None) -> Minds:
+    async def _in_the_dark(self, minds: Minds, interval: blind.Blind) -> Minds:
+        """Record how long nothing was seen, for the station and for every open outage."""
+        now = self._clock.now()
+        watch, events = blind.unseen(minds.watch, interval.from_wall, interval.to_wall, now)
+        await self._recorder.record([interval.event(now), *events], now)
+        return replace(minds, watch=watch)
+
+    async def _remember(self) -> Minds:
         """What the last run left: control state in the history, alarms, outages and duties in the journal."""
         rows = [row for kind in _WATCHED for row in await self._latest(kind)]
         watch = restore(rows)
@@ -339,10 +344,7 @@ class _Service:
             log.warning("not rebuilt from the journal", extra={"subjects": watch.discarded})
         rows += [row for kind in ("duty.", "refund.", "repair.") for row in await self._latest(kind)]
         said = compliance.restore(rows, self._loaded.pack)
-        watch = await self._watch_state(watch)
-        if unseen is not None:
-            watch = with_blind_interval(watch, unseen.from_wall, unseen.to_wall)
-        return Minds(await self._control_state(), watch, said)
+        return Minds(await self._control_state(), await self._watch_state(watch), said)
 
     async def _latest(self, family: str) -> list[dict[str, Plain]]:
         """The newest rows of a family of kinds; none where the file cannot be read: a plant must start."""

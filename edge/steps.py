@@ -23,6 +23,7 @@ from edge.records import Event, Plain
 STEP_S = 0.5  # timesyncd steps from 0.4 s on; less is slewed or adds up
 STEP = "clock.step"
 ANCHOR = "clock.anchor"
+ASLEEP = "service.asleep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _step(before: Seen, step_s: float, now: Instant) -> Event:
 
 def _asleep(slept_s: float, now: Instant) -> Event:
     """The machine was suspended since the last cycle: nothing was measured or controlled meanwhile."""
-    return Event("service.asleep", "station", now.wall - slept_s, now.wall, {"asleep_s": slept_s})
+    return Event(ASLEEP, "station", now.wall - slept_s, now.wall, {"asleep_s": slept_s})
 
 
 def nanoseconds(seconds: float) -> int:

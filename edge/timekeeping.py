@@ -4,13 +4,22 @@ The rules stand in `steps.py` (steps, anchors) and `blind.py` (what is known aft
 """
 
 import logging
+from dataclasses import dataclass
 
 from edge.blind import Alive, Blind, Traces, blind, revised
 from edge.clock import Instant
 from edge.records import Event
-from edge.steps import ANCHOR, Seen, watch
+from edge.steps import ANCHOR, ASLEEP, Seen, watch
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one cycle found: what is to be recorded, and intervals (Unix s) in which nothing was seen."""
+
+    events: tuple[Event, ...] = ()
+    dark: tuple[tuple[float, float], ...] = ()
 
 
 class Timekeeper:
@@ -32,25 +41,26 @@ class Timekeeper:
         self._seen = seen
         self.blind: Blind | None = blind(self._traces, started, boot_id, every_s)
 
-    def look(self, now: Instant) -> list[Event]:
+    def look(self, now: Instant) -> Look:
         """What became of the clocks since the last look."""
         found = watch(self._seen, now, self._boot_id)
         self._seen = found.seen
-        events = [*found.events, *self._revised(now)]
+        better = self._revised(now)
+        events = (*found.events, *([] if better is None else [better.event(now, revised=True)]))
         for event in events:
             level = logging.INFO if event.kind == ANCHOR else logging.WARNING
             log.log(level, event.kind, extra={"found": dict(event.body)})
-        return events
+        dark = [(event.occurred, event.detected) for event in found.events if event.kind == ASLEEP]
+        dark += [] if better is None else [(better.from_wall, better.to_wall)]
+        return Look(events, tuple(dark))
 
-    def _revised(self, now: Instant) -> list[Event]:
+    def _revised(self, now: Instant) -> Blind | None:
         """The blind interval made more exact, once, when the clock is synchronised at last."""
         if self.blind is None or self.blind.at_most_s is not None:
-            return []
+            return None
         better = revised(self._traces, self._started, now, self._boot_id, self._every_s)
-        if better is None:
-            return []
-        self.blind = better
-        return [better.event(now, revised=True)]
+        self.blind = better or self.blind
+        return better
 
     def heartbeat(self, now: Instant, seq: int, *, stopped: bool = False) -> Alive:
         """That we are alive at `now`, with the journal at row `seq`; `stopped`: and are about to end."""

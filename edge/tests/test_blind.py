@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.blind import Alive, Blind, Traces, blind, from_plain, revised
 from edge.clock import ClockState, Instant
-from edge.timekeeping import Timekeeper
+from edge.timekeeping import Look, Timekeeper
 
 BOOT, OTHER = "this boot", "another boot"
 NOON = 1_795_000_000.0
@@ -95,22 +95,24 @@ def test_is_the_interval_made_exact_once_the_clock_is_synchronised() -> None:
     keeper = Timekeeper(OTHER, EVERY, RESTORED, Traces(BEAT))
     assert keeper.blind is not None
     assert keeper.blind.at_most_s is None
-    assert keeper.look(RESTORED) == []
+    assert keeper.look(RESTORED).events == ()
     still = replace(RESTORED, wall=RESTORED.wall + 300.0, monotonic=330.0, boottime=330.0)
-    assert keeper.look(still) == []
+    assert keeper.look(still).events == ()
     synced = Instant(NOON + 7200.0 + 600.0, 630.0, 630.0, SYNCED)
-    events = keeper.look(synced)
+    found_now = keeper.look(synced)
+    events = found_now.events
+    assert found_now.dark == ((NOON, NOON + 7200.0),)
     assert [event.kind for event in events] == ["clock.step", "clock.anchor", "service.blind"]
     body = events[-1].body
     assert (body["from_wall"], body["to_wall"], body["revised"]) == (NOON, NOON + 7200.0, True)
     assert (body["at_least_s"], body["at_most_s"]) == (7080.0, 7200.0)
-    assert keeper.look(replace(synced, wall=synced.wall + 1, monotonic=631.0, boottime=631.0)) == []
+    assert keeper.look(replace(synced, wall=synced.wall + 1, monotonic=631.0, boottime=631.0)) == Look()
 
 
 def test_is_an_interval_that_is_exact_already_not_revised() -> None:
     assert revised(Traces(BEAT), BOOTED, BOOTED, OTHER, EVERY) is None
     keeper = Timekeeper(BOOT, EVERY, LATER, Traces(BEAT))
-    assert [event.kind for event in keeper.look(LATER)] == ["clock.anchor"]
+    assert [event.kind for event in keeper.look(LATER).events] == ["clock.anchor"]
 
 
 def test_is_a_heartbeat_read_back_as_it_was_kept() -> None:
