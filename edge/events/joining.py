@@ -61,6 +61,14 @@ def spans(known: tuple[Span, ...], evidence: Sequence[Item], wall: float, gap_s:
     return (*kept, *(Span(cause, since) for cause, since in present.items()))
 
 
+def closed(known: tuple[Span, ...], ended: float) -> tuple[Span, ...]:
+    """The causes' intervals of an outage that is over: none outlasts it."""
+    return tuple(
+        replace(span, until=max(span.since, ended if span.until is None else min(span.until, ended)))
+        for span in known
+    )
+
+
 def _strong(evidence: Sequence[Item]) -> dict[Cause, float]:
     found: dict[Cause, float] = {}
     for item in evidence:

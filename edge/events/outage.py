@@ -38,7 +38,7 @@ from edge.events.cause import Confidence, Verdict
 from edge.events.degraded import DegradedWatch
 from edge.events.evidence import Item, Timer
 from edge.events.facts import CircuitFacts, below, either, exceeds
-from edge.events.joining import joins, rejoined, spans
+from edge.events.joining import closed, joins, rejoined, spans
 from edge.events.leak import LeakWatch
 from edge.events.outage_record import Outage, affected
 from edge.events.undelivered import NOTHING, Account, count, estimate
@@ -279,7 +279,9 @@ def _close(
     partial = now.monotonic if watch.partial_since is None else watch.partial_since
     back = {Signal.STEADY: watch.since, Signal.PARTIAL: partial}.get(signal, now.monotonic)
     ended = max(outage.lost_at, now.wall - (now.monotonic - back))
-    over = replace(outage, ended_at=ended, end_reason=_ENDS[signal])
+    over = replace(
+        outage, ended_at=ended, end_reason=_ENDS[signal], held=False, spans=closed(outage.spans, ended)
+    )
     event = Event("outage.ended", outage.circuit, ended, now.wall, ended_body(over, facts.circuit))
     return replace(moved, outage=None, last=over, not_before=back, account=NOTHING, partial_since=None), (
         event,

@@ -1,7 +1,7 @@
 """A small station to judge: a site, a healthy image, and a tape that plays changes over time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from drivers import Reading, Reason, Unit
 from edge.clock import ClockState, Instant
@@ -9,6 +9,7 @@ from edge.events import Alarm, Judgement, Limits, Outage, WatchState, judge
 from edge.image import ProcessImage
 from edge.points import quantity
 from edge.records import CircuitView, Event, Holder
+from edge.requests import Request
 from edge.site import Site
 
 WALL = 1_768_435_200.0  # 2026-01-15 08:00:00 in Shanghai
@@ -116,18 +117,25 @@ class Tape:
     boot: float = 0.0
     events: tuple[Event, ...] = ()
     last: Judgement | None = None
+    site: Site = SITE
+    period: int = 1
+    asked: list[Request] = field(default_factory=list)
 
     def run(self, until: int, **changes: float | Reason | None) -> "Tape":
-        """Apply changes (`high__heat_power=0`; a double underscore is the first dot) and run on."""
+        """Apply changes (`high__heat_power=0`; a double underscore is the first dot) and run on.
+
+        What has been put into `asked` is asked in the next cycle.
+        """
         self.values |= {
             name.replace("__", ".", 1).replace("pump_1_", "pump_1."): v for name, v in changes.items()
         }
         while self.second < until:
             now = at(self.second, self.boot)
-            self.last = judge(self.state, image(self.values, now), self.views, SITE, LIMITS, now)
+            asked, self.asked = self.asked, []
+            self.last = judge(self.state, image(self.values, now), self.views, self.site, LIMITS, now, asked)
             self.state = self.last.state
             self.events += self.last.events
-            self.second += 1
+            self.second += self.period
         return self
 
     def view(self, circuit: str, **changes: object) -> "Tape":
