@@ -5,6 +5,7 @@ pipe gets what was found and nothing else.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ WIDTH = 80
 _LOCAL = ZoneInfo("Asia/Shanghai")
 _UNITS = {"degC": "°C", "1": "", "state": ""}
 _DATA = 16  # bytes of a frame on one line
+_PIECES = re.compile(r"[（“]*(?:[\u2e80-\uffff]|[^\s\u2e80-\uffff]+)[，。；：、？！）”]*\s*")
 _ARROWS = {True: "→", False: "←"}
 _STYLES = {"good": "", "uncertain": "yellow", "bad": "bold red"}
 
@@ -296,8 +298,20 @@ def _cut(text: str, width: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells; Chinese breaks anywhere, English between words."""
-    return [str(line) for line in Text(text).wrap(Console(width=width), width)]
+    """Lines of at most `width` cells; Chinese breaks anywhere but before its punctuation, English at spaces.
+
+    Lines after the first are indented as the first; what is wider than a line is cut into lines.
+    """
+    indent = text[: len(text) - len(text.lstrip())]
+    lines = [indent]
+    for piece in _PIECES.findall(text.lstrip()):
+        if cell_len(lines[-1] + piece.rstrip()) > width and lines[-1] != indent:
+            lines.append(indent)
+        lines[-1] += piece
+        while cell_len(lines[-1].rstrip()) > width:
+            kept = set_cell_size(lines[-1], width).rstrip()
+            lines[-1:] = [kept, indent + lines[-1][len(kept) :]]
+    return [line.rstrip() for line in lines]
 
 
 def shown(value: object) -> str:

@@ -115,9 +115,12 @@ async def test_who_trusted_a_server_is_recorded(undecided: Secured) -> None:
     async def keep(event: Event) -> None:
         events.append(event)
 
+    async def unasked(*_: object) -> Any:  # noqa: ANN401
+        raise AssertionError
+
     async with Own({LINE: view}, None, lambda: 1000.0) as own:
         worker = SimpleNamespace(errand=partial(own.run, LINE), listen=partial(own.listen, LINE))
-        live = Live({LINE: view}, None, {LINE: worker}, own.now, keep, print, print)
+        live = Live({LINE: view}, None, {LINE: worker}, own.now, keep, print, print, unasked, lambda: None)
         asked = {"verb": "browse", "bus": LINE, "trust": SHOWN}
         messages = [message async for message in perform(live, asked, "li")]
     assert messages[-1] == {"kind": "done"}

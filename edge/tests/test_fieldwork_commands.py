@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from edge.fieldwork.show import _wrapped
 from edge.tests.fieldwork_bench import rooms
 from edge.tests.fieldwork_commands import run, slave_thread
 
@@ -87,3 +90,14 @@ def test_a_write_without_terminal_and_without_yes_is_not_done(
 def test_an_argument_that_cannot_be_is_refused_by_the_parser(words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit):
         run(*words)
+
+
+@given(st.text("ab （“，。）”热量表1", max_size=200), st.integers(8, 80))
+def test_a_sentence_in_lines_loses_nothing_and_fits(text: str, width: int) -> None:
+    lines = _wrapped(text, width)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(cell_len(line) <= width for line in lines)
+
+
+def test_chinese_breaks_between_characters_and_never_before_its_punctuation() -> None:
+    assert _wrapped("  检查端口，再检查（网线）。", 12) == ["  检查端口，", "  再检查（网", "  线）。"]
