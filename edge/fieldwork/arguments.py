@@ -147,14 +147,13 @@ def add_outage(parser: argparse.ArgumentParser) -> None:
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """`plan`."""
-    parser.add_argument("do", choices=["stop", "cancel"])
-    parser.add_argument("id", help="a name for the plan")
+    _add_doing(parser, "stop", "cancel")
+    parser.add_argument("id", nargs="?", help="a name for the plan")
     parser.add_argument("--circuits", help="circuits of the site, with commas")
     parser.add_argument("--from", dest="begin", help="'2026-01-15 08:00', 08:00 or +2d")
     parser.add_argument("--to", dest="end", help="its end, written the same way")
-    parser.add_argument("--kind", help="what kind of stop (default: maintenance)")
-    parser.add_argument("--notice", help="when the users were told, written the same way")
-    parser.add_argument("--why", help="the reason, for the journal")
+    parser.add_argument("--kind", choices=["repair", "overhaul", "trial_run"], help="default: repair")
+    parser.add_argument("--notice", help="when the users were told, written the same way (=-1h: an hour ago)")
     _add_common(parser)
 
 

@@ -24,6 +24,7 @@ from edge.requests import (
 )
 from edge.rules.civil import CHINA
 
+_STOPS = ("repair", "overhaul", "trial_run")  # the last two are judged by clauses of their own
 _LONGEST_WHY = 200
 _LONGEST_S = 366 * 86400.0
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
@@ -57,8 +58,13 @@ async def outage(access: Access, asked: Asked, who: str) -> Stream:
 
 
 async def plan(access: Access, asked: Asked, who: str) -> Stream:
-    """A stop planned ahead, or no more."""
-    yield await _asked(access, _PLAN[asked.choice("do", tuple(_PLAN))](access, asked, who))
+    """The stops planned ahead, or one request about them."""
+    do = asked.choice("do", ("list", *_PLAN), "list")
+    if do != "list":
+        yield await _asked(access, _PLAN[do](access, asked, who))
+        return
+    for each in access.judged().state.station.plans.values():
+        yield {**each.body(), "kind": "plan", "stop": each.stop.kind}
 
 
 async def _asked(access: Access, request: Request) -> Message:
@@ -92,7 +98,7 @@ def _outage(each: Outage) -> Message:
         "id": each.id,
         "circuit": each.circuit,
         "lost_at": each.lost_at,
-        "cause": each.cause.value,
+        "cause": each.stands.value,
         "expected_recovery": each.expected_recovery,
     }
 
@@ -140,7 +146,7 @@ def _stop(access: Access, asked: Asked, who: str) -> Request:
     circuits = tuple(part for part in asked.text("circuits").split(",") if part)
     begin, end = (moment(asked.text(name), now) for name in ("begin", "end"))
     notice = moment(asked.text("notice"), now) if asked.has("notice") else None
-    kind = asked.text("kind", "maintenance")
+    kind = asked.choice("kind", _STOPS, _STOPS[0])
     return PlanStop(asked.text("id"), circuits, begin, end, kind, who, _reason(asked), notice)
 
 

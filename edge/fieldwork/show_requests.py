@@ -48,6 +48,13 @@ def _outage(message: Any, texts: Texts) -> Iterator[Line]:  # noqa: ANN401
     yield f"   {cause}  {recovery}", ""
 
 
+def _plan(message: Any, texts: Texts) -> Iterator[Line]:  # noqa: ANN401
+    yield f"{message['id']}  {_hour(message['begin'])}–{_hour(message['end'])}", "bold"
+    notice, kind = message["notice"], texts(f"plan_kind.{message['stop']}")
+    told = texts("view.not_told") if notice is None else texts("view.told", time=_hour(notice))
+    yield f"   {', '.join(message['circuits'])}  {kind}  {told}  {message['why']}", ""
+
+
 def _hour(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).astimezone(CHINA).strftime("%m-%d %H:%M")
 
@@ -57,5 +64,6 @@ _LINES: Mapping[str, Callable[[Any, Texts], Iterator[Line]]] = {
     "alarm": _alarm,
     "flood": _flood,
     "outage": _outage,
+    "plan": _plan,
 }
 KINDS = tuple(_LINES)

@@ -96,6 +96,32 @@ async def test_messages_of_the_alarms_are_json_lines_for_programs(
     ]
 
 
+async def test_a_planned_stop_is_entered_listed_and_cancelled_with_who_and_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serve_tcp(rooms()) as port, service(tmp_path, port) as running:
+        where = ["--socket", str(running.paths.socket), "--lang", "en"]
+        times = ["--from", "+2d", "--to", "+3d", "--notice=-1h"]
+        entered = ["plan", "stop", "exchanger", "--circuits", "high,low", *times, "--why", "cleaning"]
+        assert await asyncio.to_thread(main, [*entered, *where]) == 0
+        assert await asyncio.to_thread(main, ["plan", *where]) == 0
+        assert await asyncio.to_thread(main, [*entered, *where]) == 1  # it is there already
+        assert await asyncio.to_thread(main, ["plan", "cancel", "exchanger", "--why", "no crew", *where]) == 0
+        (planned,) = await running.rows("outage.planned")
+        (cancelled,) = await running.rows("outage.plan_cancelled")
+    assert (planned["who"], planned["why"], planned["circuits"]) == (user_name(), "cleaning", ["high", "low"])
+    assert (cancelled["cancelled_by"], cancelled["reason"]) == (user_name(), "no crew")
+    assert "high, low  repair  users told" in capsys.readouterr().out
+
+
+async def test_an_expected_recovery_of_no_outage_is_refused(tmp_path: Path) -> None:
+    async with serve_tcp(rooms()) as port, service(tmp_path, port) as running:
+        asked = await running.ask(verb="outage", do="expect", outage="high", at="+2h", why="dispatch says")
+        found = await running.ask(verb="outage", do="cause", outage="high", cause="water", why="burst seen")
+        assert [m["accepted"] for m in (*kinds(asked, "answer"), *kinds(found, "answer"))] == [False, False]
+        assert kinds(await running.ask(verb="outage"), "outage") == []
+
+
 def test_without_a_service_there_are_no_alarms_to_speak_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
