@@ -205,6 +205,7 @@ def _add_receive(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser.add_argument("--password-file")
     parser.add_argument("--ca-file", help="authority of the broker's certificate (default: the system's)")
     parser.add_argument("--insecure", action="store_true", help="plain TCP, on a closed network only")
+    parser.add_argument("--receipts", type=Path, help="folder for receipts, a file a gateway, for `verify`")
     parser.add_argument("--quiet", action="store_true", help="no line per row, only the summary at the end")
     parser.set_defaults(command=_receive)
 

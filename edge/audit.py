@@ -1,16 +1,15 @@
 """`substation-edge verify`: the record of a station checked offline, on a copy, and told in words."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from edge.chain import Fault, Head
+from edge.chain import Fault
 from edge.checkpoint import Note, decode_key, encode_key, fingerprint, parse
-from edge.claims import Receipt
+from edge.claims import Receipt, read_receipt
 from edge.clock import Clock, SystemClock
 from edge.texts import Texts
 from edge.verification import Verification, verify
@@ -95,22 +94,6 @@ def _read(path: Path, reader: Callable[[str], T]) -> T:
             return reader(file.read(_MOST_TEXT).decode())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _UnusableError(f"{path}: {error}") from error
-
-
-def read_receipt(text: str) -> Receipt:
-    """A receipt as the head-end gives it: {"seq": 1234, "hash": hex, "log": hex or missing}; ValueError."""
-    said = json.loads(text)
-    if not isinstance(said, dict) or type(said.get("seq")) is not int or said["seq"] < 0:
-        raise ValueError("a receipt is {log, seq, hash}")
-    log = said.get("log")
-    head = Head(said["seq"], bytes.fromhex(said["hash"]))
-    return Receipt(head, None if log is None else bytes.fromhex(log))
-
-
-def write_receipt(receipt: Receipt) -> str:
-    """The reverse of `read_receipt`."""
-    log = None if receipt.log is None else receipt.log.hex()
-    return json.dumps({"log": log, "seq": receipt.head.seq, "hash": receipt.head.hash.hex()}) + "\n"
 
 
 def _print(found: Verification, against: Against, texts: Texts) -> None:

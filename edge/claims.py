@@ -3,6 +3,7 @@
 Only against these can a cut tail, or a file that was set back whole, be found.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,22 @@ class Receipt:
 
     head: Head
     log: bytes | None = None
+
+
+def read_receipt(text: str) -> Receipt:
+    """A receipt as the head-end gives it: {"seq": 1234, "hash": hex, "log": hex or missing}; ValueError."""
+    said = json.loads(text)
+    if not isinstance(said, dict) or type(said.get("seq")) is not int or said["seq"] < 0:
+        raise ValueError("a receipt is {log, seq, hash}")
+    log = said.get("log")
+    head = Head(said["seq"], bytes.fromhex(said["hash"]))
+    return Receipt(head, None if log is None else bytes.fromhex(log))
+
+
+def write_receipt(receipt: Receipt) -> str:
+    """The reverse of `read_receipt`."""
+    log = None if receipt.log is None else receipt.log.hex()
+    return json.dumps({"log": log, "seq": receipt.head.seq, "hash": receipt.head.hash.hex()}) + "\n"
 
 
 class Claims:

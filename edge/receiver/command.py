@@ -3,20 +3,28 @@
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import apsw
 
+from edge.chain import Head
+from edge.claims import Receipt as Claimed
+from edge.claims import write_receipt
 from edge.receiver.service import Receiver
 from edge.receiver.store import Outcome, wire_to_row
 from edge.store import StoreError
 from edge.texts import Texts
 from edge.upstream.codec import JOURNAL, Batch, Problem, WireRow
 from edge.upstream.session import Address
+
+log = logging.getLogger(__name__)
 
 SHOWN = ("outage.", "duty.", "alarm.", "refund.")  # kinds of rows that are worth a line
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,8 +34,14 @@ _CIVIL = ZoneInfo("Asia/Shanghai")
 def run(options: argparse.Namespace, texts: Texts) -> int:
     """Receive until SIGTERM or SIGINT; 0, or 2 when the database cannot be used."""
     receiver = Receiver(_address(options), options.database)
-    if not options.quiet:
-        receiver.told = lambda batch, outcome: _show(batch, outcome, texts)
+
+    def told(batch: Batch, outcome: Outcome) -> None:
+        if options.receipts is not None:
+            _keep(options.receipts, batch, outcome)
+        if not options.quiet:
+            _show(batch, outcome, texts)
+
+    receiver.told = told
     place = {"host": options.host, "port": options.port, "database": options.database}
     print(texts("receive.listening", **place), flush=True)
     try:
@@ -59,6 +73,22 @@ async def _until_told(receiver: Receiver) -> None:
         loop.add_signal_handler(number, receiving.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await receiving
+
+
+def _keep(folder: Path, batch: Batch, outcome: Outcome) -> None:
+    """Write the receipt of a gateway's journal for `verify --receipt`; a full disk is no reason to end."""
+    receipt = outcome.receipt
+    if batch.stream != JOURNAL or receipt.problem is not Problem.NONE:
+        return
+    path = folder / f"{quote(batch.gateway, safe='')}.json"
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fresh.write_text(
+            write_receipt(Claimed(Head(receipt.seq, receipt.hash), receipt.log)), encoding="ascii"
+        )
+        fresh.replace(path)
+    except OSError as error:
+        log.warning("the receipt is not kept: %s", error)
 
 
 def _show(batch: Batch, outcome: Outcome, texts: Texts) -> None:

@@ -6,13 +6,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge.chain import Fault
+from edge.tables import base
 from edge.upstream.codec import JOURNAL, pack_row
 from edge.upstream.source import journal_wire
 from edge.verification import Scan, opened
 
 _ROWS = """
 select seq, row from rows join logs on logs.id = rows.log
-where gateway = ? and stream = ? and logs.log = ? order by seq
+where gateway = ? and stream = ? and logs.log = ? and seq > ? order by seq
 """
 
 
@@ -35,8 +36,11 @@ class Difference:
 
 def compare(journal_path: Path, receiver_path: Path, gateway: str) -> list[Difference]:
     """Differences between a journal and the receiver's copy of it, byte for byte; [] when there are none."""
+    with opened(journal_path) as connection:
+        begin = base(connection)
     own, faults = _journal(journal_path)
-    copy = _copy(receiver_path, gateway, own)
+    log = begin.log or (own[min(own)][0] if own else b"")
+    copy = _copy(receiver_path, gateway, log, begin.head.seq)
     return sorted([*faults, *_differences(own, copy)], key=lambda difference: difference.seq)
 
 
@@ -53,12 +57,10 @@ def _journal(path: Path) -> tuple[dict[int, tuple[bytes, bytes]], list[Differenc
     return rows, faults
 
 
-def _copy(path: Path, gateway: str, own: dict[int, tuple[bytes, bytes]]) -> dict[int, bytes]:
-    if not own:
-        return {}
-    log = own[min(own)][0]
+def _copy(path: Path, gateway: str, log: bytes, after: int) -> dict[int, bytes]:
+    """The receiver's rows of that log, but for those that the journal has purged."""
     with opened(path) as connection:
-        return {seq: bytes(row) for seq, row in connection.execute(_ROWS, (gateway, JOURNAL, log))}
+        return {seq: bytes(row) for seq, row in connection.execute(_ROWS, (gateway, JOURNAL, log, after))}
 
 
 def _differences(own: dict[int, tuple[bytes, bytes]], copy: dict[int, bytes]) -> Iterator[Difference]:
