@@ -69,8 +69,15 @@ class RoomFacts:
     minimum_c: float | None
 
 
-def _seconds(delay_s: float) -> Callable[[object], float]:
-    return lambda _: delay_s
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """An entry delay that is the same everywhere (s)."""
+
+    delay_s: float
+
+    def __call__(self, _: object) -> float:
+        """The delay, whatever the facts."""
+        return self.delay_s
 
 
 def _truth(state: bool | None) -> float | None:
@@ -173,25 +180,25 @@ _M3H = Unit.CUBIC_METRE_PER_HOUR
 
 CIRCUIT_ALARMS: tuple[Row[CircuitFacts], ...] = (
     # RVD240: more than 10 K below setpoint; ECL: for 10 min
-    Row("supply_low", 2, _seconds(600), _supply_low, lambda f: f.supply_c, _C, 2.0),
-    Row("supply_high", 2, _seconds(600), _supply_high, lambda f: f.supply_c, _C, 2.0),
-    Row("over_temperature", 1, _seconds(10), _over_temperature, lambda f: f.supply_c, _C, 2.0, latched=True),
-    Row("frost", 1, _seconds(60), _frost, lambda f: f.supply_c, _C, 2.0, latched=True),
+    Row("supply_low", 2, Seconds(600), _supply_low, lambda f: f.supply_c, _C, 2.0),
+    Row("supply_high", 2, Seconds(600), _supply_high, lambda f: f.supply_c, _C, 2.0),
+    Row("over_temperature", 1, Seconds(10), _over_temperature, lambda f: f.supply_c, _C, 2.0, latched=True),
+    Row("frost", 1, Seconds(60), _frost, lambda f: f.supply_c, _C, 2.0, latched=True),
     Row(
         "pressure_low",
         1,
-        _seconds(10),
+        Seconds(10),
         _pressure_low,
         lambda f: f.return_bar,
         _BAR,
         0.05,
         inhibits=("pump_not_running",),  # control stops the pump of an empty system
     ),
-    Row("pressure_high", 2, _seconds(30), _pressure_high, lambda f: f.return_bar, _BAR, 0.05),
+    Row("pressure_high", 2, Seconds(30), _pressure_high, lambda f: f.return_bar, _BAR, 0.05),
     Row(
         "pump_fault",
         1,
-        _seconds(5),
+        Seconds(5),
         lambda f: _truth(f.pump_fault),
         lambda f: _number(f.pump_fault),
         _ST,
@@ -199,7 +206,7 @@ CIRCUIT_ALARMS: tuple[Row[CircuitFacts], ...] = (
         latched=True,
     ),
     # ECL wants feedback in 15 s; control may wait half a minute after pressure or mains came back
-    Row("pump_not_running", 1, _seconds(60), _pump_not_running, lambda f: _number(f.pump_stands), _ST),
+    Row("pump_not_running", 1, Seconds(60), _pump_not_running, lambda f: _number(f.pump_stands), _ST),
     Row("valve_not_following", 2, valve_delay_s, valve_deviation, lambda f: f.valve_position, _PC, 2.0),
     Row(
         "makeup_long",
@@ -211,15 +218,15 @@ CIRCUIT_ALARMS: tuple[Row[CircuitFacts], ...] = (
         exit_s=60.0,  # a pump that only pauses is still making up
     ),
     # longer than one ordinary topping-up
-    Row("makeup_rate", 2, _seconds(600), makeup_excess, lambda f: f.makeup_flow_m3h, _M3H, exit_s=60.0),
-    Row("primary_cold", 2, _seconds(300), _primary_cold, lambda f: f.primary_supply_c, _C, 2.0),
+    Row("makeup_rate", 2, Seconds(600), makeup_excess, lambda f: f.makeup_flow_m3h, _M3H, exit_s=60.0),
+    Row("primary_cold", 2, Seconds(300), _primary_cold, lambda f: f.primary_supply_c, _C, 2.0),
 )
 
 STATION_ALARMS: tuple[Row[StationFacts], ...] = (
     Row(
         "mains_lost",
         1,
-        _seconds(3),  # longer than a switch-over, shorter than every consequence below
+        Seconds(3),  # longer than a switch-over, shorter than every consequence below
         lambda f: _truth(None if f.mains is None else not f.mains),
         lambda f: _number(f.mains),
         _ST,
@@ -228,33 +235,33 @@ STATION_ALARMS: tuple[Row[StationFacts], ...] = (
     Row(
         "tank_low",
         2,
-        _seconds(30),
+        Seconds(30),
         lambda f: difference(f.tank_minimum_m, f.tank_m),
         lambda f: f.tank_m,
         _M,
         0.05,
     ),
-    Row("sump_high", 1, _seconds(10), _sump, lambda f: f.sump_m, _M, 0.02, latched=True),
-    Row("primary_dp_low", 2, _seconds(60), _primary_dp, lambda f: f.source_bar, _BAR, 0.05),
-    Row("door_open", 3, _seconds(60), lambda f: _truth(f.door), lambda f: _number(f.door), _ST),
+    Row("sump_high", 1, Seconds(10), _sump, lambda f: f.sump_m, _M, 0.02, latched=True),
+    Row("primary_dp_low", 2, Seconds(60), _primary_dp, lambda f: f.source_bar, _BAR, 0.05),
+    Row("door_open", 3, Seconds(60), lambda f: _truth(f.door), lambda f: _number(f.door), _ST),
 )
 
 # A room is slow and a window may stand open: an hour below the standard (our choice), half a degree to clear.
 ROOM_COLD: Row[RoomFacts] = Row(
-    "room_cold", 3, _seconds(3600), _room_cold, lambda f: f.temperature_c, _C, 0.5, exit_s=300.0
+    "room_cold", 3, Seconds(3600), _room_cold, lambda f: f.temperature_c, _C, 0.5, exit_s=300.0
 )
 
 SENSOR: Row[PointFacts] = Row("sensor", 2, _point_entry, lambda f: _truth(f.broken), lambda f: None, _ST)
 # RMH760B: no pulse for 20 s; here no answer
 METER_SILENT: Row[PointFacts] = Row(
-    "meter_silent", 2, _seconds(20), lambda f: _truth(f.broken), lambda f: None, _ST
+    "meter_silent", 2, Seconds(20), lambda f: _truth(f.broken), lambda f: None, _ST
 )
 # A meter that starts shows 0 for a while; what lasts longer is worth a look at its display (our choice)
 METER_DOUBTFUL: Row[PointFacts] = Row(
-    "meter_doubtful", 2, _seconds(60), lambda f: _truth(f.broken), lambda f: None, _ST
+    "meter_doubtful", 2, Seconds(60), lambda f: _truth(f.broken), lambda f: None, _ST
 )
 DEVICE_LOST: Row[PointFacts] = Row(
-    "device_lost", 2, _seconds(20), lambda f: _truth(f.broken), lambda f: None, _ST
+    "device_lost", 2, Seconds(20), lambda f: _truth(f.broken), lambda f: None, _ST
 )
 
 ROWS: dict[str, Row[Any]] = {

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,9 +14,11 @@ from edge.events.alarm_states import TRANSITIONS, Signal, State, after
 from edge.events.alarms import KEYS, LATCHED, ROWS
 from edge.events.annunciator import step
 from edge.events.board import FLOOD_BEGINS, MOST_SHELVED_S, WINDOW_S, Board
+from edge.handbook import pages
 from edge.requests import Acknowledge, AlarmRequest, Reset, Shelve, Unshelve
 from edge.tests.alarm_panel import Panel, seen
 from edge.tests.events_bench import HEALTHY, LIMITS, SITE, VIEWS, WALL, at, image, tape
+from edge.texts import Texts
 
 PLAIN = "high:pump_not_running"
 TRIP = "high:pump_fault"
@@ -393,3 +396,16 @@ def test_every_row_has_what_the_standard_asks_for() -> None:
         assert row.key == key
         assert row.priority in (1, 2, 3)
         assert row.exit_s > 0
+
+
+def test_the_page_of_the_alarms_is_what_the_code_says() -> None:
+    page = "\n".join(pages(Texts.load("zh"), Texts.load("en"))) + "\n"
+    printed = Path(__file__).resolve().parents[2] / "docs" / "alarms.md"
+    assert printed.read_text(encoding="utf-8") == page  # python -m edge.handbook > docs/alarms.md
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_and_event_has_its_words(state: State) -> None:
+    words = Texts.load("en")
+    assert f"alarm_state.{state}" in words
+    assert all(f"kind.alarm.{told}" in words for told in (*TOLD.values(), "chattering"))
