@@ -187,6 +187,10 @@ class Plc:
             information = ua.EUInformation(DisplayName=ua.LocalizedText(unit))
             await node.add_property(0, "EngineeringUnits", information)
 
+    def measured(self, parent: str, name: str, value: float, unit: str) -> None:
+        """A variable of the type Float with its engineering unit, for who names no library."""
+        self.variable(parent, f"s={name}", name, ua.Variant(value, ua.VariantType.Float), unit)
+
     def link(self, child: str, parent: str) -> None:
         """Hang a node below another a second time."""
         node = self._server.get_node(parent)

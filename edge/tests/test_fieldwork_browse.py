@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from asyncua import ua
 from rich.cells import cell_len
 
 from drivers import OpcUaBus
@@ -27,8 +26,7 @@ SHOWN = thumbprint(PLC)
 
 
 def furnish(plc: Plc) -> None:
-    station = plc.folder("Station")
-    plc.variable(station, "s=Supply", "Supply", ua.Variant(45.1, ua.VariantType.Float), "°C")
+    plc.measured(plc.folder("Station"), "Supply", 45.1, "°C")
 
 
 @pytest.fixture(scope="module")
