@@ -122,6 +122,8 @@ def sign(checkpoint: Checkpoint, public: bytes, signed: Callable[[bytes], bytes]
 
 def parse(note: str) -> Note:
     """The checkpoint in a note; NoteError when it is none. Extra lines are refused: we write none."""
+    if not isinstance(note, str):
+        raise NoteError("not a text")
     text, blank, signatures = note.rpartition("\n\n")
     lines = text.split("\n")
     if not blank or len(note) > MOST_NOTE or not signatures.endswith("\n") or len(lines) != 3:

@@ -26,6 +26,7 @@ from edge.tables import (
     RECEIPTS,
     Subject,
     base,
+    blob,
     insert,
     newest,
     newest_upto,
@@ -269,7 +270,7 @@ class Ledger:
         """The name of the record: the hash of the first row that ever was in it; None before that."""
         with self._guarded() as connection:
             found = connection.execute(_FIRST).fetchone()
-            return base(connection).log or (None if found is None else bytes(found[0]))
+            return base(connection).log or (None if found is None else blob(found[0]))
 
     def rows(self, after: int, limit: int) -> list[Row]:
         """Up to `limit` rows above `after`, each checked; DamagedError at the first that is not whole."""

@@ -64,8 +64,10 @@ class Frontier:
         return b"".join(self.nodes)
 
     @classmethod
-    def unpacked(cls, size: int, packed: bytes) -> "Frontier":
-        """The reverse of `packed`; ValueError when the bytes cannot belong to that size."""
+    def unpacked(cls, size: object, packed: object) -> "Frontier":
+        """The reverse of `packed`, as a file gives it; ValueError when these cannot belong to each other."""
+        if not isinstance(size, int) or not isinstance(packed, bytes):
+            raise ValueError("a frontier is bytes, its size a number")
         if size < 0 or len(packed) != DIGEST * size.bit_count():
             raise ValueError(f"a tree of {size} entries has no frontier of {len(packed)} bytes")
         return cls(size, tuple(packed[at : at + DIGEST] for at in range(0, len(packed), DIGEST)))

@@ -18,7 +18,7 @@ from edge.clock import Instant
 from edge.keys import Key, Keyring
 from edge.merkle import Frontier
 from edge.records import Plain
-from edge.tables import KEYS, PUT_CHECKPOINT, PUT_KEY, Base
+from edge.tables import KEYS, PUT_CHECKPOINT, PUT_KEY, Base, blob
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Notary:
     def attach(self, connection: apsw.Connection, base: Base) -> tuple[Head, str]:
         """Take over what the newest checkpoint says: the row it stands on; what is wrong with it, or ""."""
         self._reset(base)
-        self._publics = [bytes(public) for (public,) in connection.execute(KEYS)]
+        self._publics = [blob(public) for (public,) in connection.execute(KEYS)]
         found = connection.execute(_LAST).fetchone()
         if found is None:
             return base.head, "the checkpoint of the purge is missing" if base.tree.size else ""
@@ -169,4 +169,4 @@ class Notary:
 
 def _hash_at(connection: apsw.Connection, seq: int) -> bytes | None:
     found = connection.execute(_HASH, (seq,)).fetchone()
-    return None if found is None else bytes(found[0])
+    return None if found is None else blob(found[0])

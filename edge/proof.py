@@ -54,6 +54,7 @@ class Proof:
         self.checkpoints = 0
         self.notices: list[Fault] = []
         self._waiting: deque[tuple[Any, ...]] = deque()
+        self._unreadable = 0  # checkpoints of which not even the place is told
         self._asked = 0  # size of the last checkpoint read
         self._signed = begin.tree.size  # rows under the last checkpoint that is right
         self._broken = False  # a fault is told already since the last checkpoint
@@ -62,7 +63,7 @@ class Proof:
         self._current: bytes | None = None
         self._change: tuple[str, bytes, bytes] | None = None
         self._purged: dict[str, Any] | None = None
-        self._publics = [bytes(one) for (one,) in _read(connection, KEYS)]
+        self._publics = [one for (one,) in _read(connection, KEYS) if isinstance(one, bytes)]
 
     def begin(self) -> Iterator[Fault]:
         """The checkpoint on which a purged record begins."""
@@ -102,6 +103,8 @@ class Proof:
             yield Fault(
                 self._at_once or self._last, "record.unsigned", f"{self.tree.size - self._signed} rows"
             )
+        if self._unreadable:
+            yield Fault(0, "record.checkpoint", f"{self._unreadable} cannot be read")
         yield from self._purge_told()
 
     def unsigned(self) -> int:
@@ -110,8 +113,10 @@ class Proof:
 
     def _read_more(self) -> None:
         found = _read(self._connection, _NEXT, (max(self._asked, self._begin.tree.size - 1), _CHUNK))
-        self._waiting.extend(found)
-        self._asked = found[-1][0] if found else self._asked
+        whole = [one for one in found if isinstance(one[0], int) and isinstance(one[1], int)]
+        self._unreadable += len(found) - len(whole)
+        self._waiting.extend(whole)
+        self._asked = whole[-1][0] if whole else self._asked
 
     def _note(self, row: Row) -> None:
         """What a row says of the record itself."""
@@ -135,7 +140,7 @@ class Proof:
             self.notices.append(Fault(row.seq, "record.key_lost", fingerprint(self._change[2])))
 
     def _purge(self, row: Row) -> None:
-        self._purged = row.content
+        self._purged = dict(row.content)
 
     def _check(self, columns: tuple[Any, ...]) -> Iterator[Fault]:
         """One checkpoint, now that all its rows were seen."""

@@ -14,7 +14,7 @@ from edge.clock import ClockState, Instant
 from edge.merkle import Frontier
 from edge.notary import PURGED
 from edge.records import Plain
-from edge.tables import Base, base, put_base
+from edge.tables import Base, base, blob, put_base
 
 MOST_ROWS = 2000  # a call, so that nobody waits long: more than a busy day records
 LEAST_S = 30 * 86400.0  # whatever is asked for, younger rows stay
@@ -58,8 +58,8 @@ def boundary(
     if found is None or found[0] <= begin.head.seq:
         return None
     seq, value, size, frontier = found
-    first = begin.log or bytes(connection.execute("select hash from rows order by seq limit 1").get)
-    return Base(Head(seq, bytes(value)), Frontier.unpacked(size, bytes(frontier)), first)
+    first = begin.log or blob(connection.execute("select hash from rows order by seq limit 1").get)
+    return Base(Head(seq, blob(value)), Frontier.unpacked(size, frontier), first)
 
 
 def told(begin: Base, end: Base, now: Instant) -> Draft:

@@ -62,6 +62,13 @@ class Base:
     log: bytes = b""
 
 
+def blob(value: object) -> bytes:
+    """A column that must hold bytes; ValueError where a damaged file says something else."""
+    if not isinstance(value, bytes):
+        raise ValueError(f"a blob was expected, not {type(value).__name__}")
+    return value
+
+
 def beside(path: Path, suffix: str) -> Path:
     """The file that belongs to `path` by its name."""
     return path.with_name(path.name + suffix)
@@ -86,7 +93,7 @@ def base(connection: apsw.Connection) -> Base:
     if found is None:
         return Base()
     log, seq, value, size, frontier = found
-    return Base(Head(int(seq), bytes(value)), Frontier.unpacked(int(size), bytes(frontier)), bytes(log))
+    return Base(Head(int(seq), blob(value)), Frontier.unpacked(size, frontier), blob(log))
 
 
 def put_base(connection: apsw.Connection, found: Base) -> None:

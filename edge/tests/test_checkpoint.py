@@ -20,6 +20,7 @@ from edge.checkpoint import (
     sign,
 )
 from edge.keys import Key
+from edge.merkle import Frontier
 
 # The key and the signature that the Go module golang.org/x/mod/sumdb/note documents and tests itself with.
 GO_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -103,6 +104,14 @@ def test_a_key_of_another_name_or_a_short_signature_does_not_count() -> None:
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(NoteError):
         parse(text)
+
+
+@pytest.mark.parametrize("column", [None, 7, b"bytes", 1.5])
+def test_what_a_flipped_bit_makes_of_a_column_is_refused_too(column: object) -> None:
+    with pytest.raises(NoteError):
+        parse(column)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="frontier"):
+        Frontier.unpacked(1, None if column == b"bytes" else column)
 
 
 def test_a_public_key_travels_as_text() -> None:
