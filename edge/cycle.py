@@ -17,7 +17,7 @@ from edge.clock import Clock, Instant
 from edge.compliance import Compliance, follow, new_day
 from edge.control.decide import Decision, decide
 from edge.control.state import ControlState, to_plain
-from edge.events import Judgement, Limits, WatchState, judge
+from edge.events import Judgement, Limits, WatchState, judge, with_clock_step
 from edge.events import to_plain as watch_to_plain
 from edge.holds import Hold, Holds
 from edge.image import Inbox, ProcessImage
@@ -221,6 +221,9 @@ class Cycle:
         """What became of the clocks since the last step, before anything is dated in this one."""
         look = self.timekeeper.look(now)
         events = list(look.events)
+        if look.step_s:
+            watch = with_clock_step(self.minds.watch, look.step_s, look.since)
+            self.minds = replace(self.minds, watch=watch)
         for begin, end in look.dark:
             watch, found = unseen(self.minds.watch, begin, end, now)
             self.minds = replace(self.minds, watch=watch)

@@ -13,6 +13,7 @@ Smaller steps are not lost: they add up against the offset of the last row until
 is a pair of boot time and wall time that readers date earlier rows of the same boot with (`times.py`).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,14 +35,21 @@ class Seen:
     state: ClockState
     anchored: bool = False  # an anchor since the last step, or since boot, says a synchronised time
     asleep_s: float | None = None  # boot less monotonic time
+    synced_once: bool = False  # in this boot, as far as is known
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One look at the clocks."""
+    """One look at the clocks. A step of `step_s` made no longer what was dated from `since` (Unix s) on.
+
+    Until a boot's clock is synchronised, a step corrects it: what was dated in an earlier boot had the right
+    time, so that its length is right only with the step. Later, a step makes everything longer or shorter.
+    """
 
     seen: Seen
     events: tuple[Event, ...]
+    step_s: float = 0.0
+    since: float = -math.inf
 
 
 def watch(seen: Seen | None, now: Instant, boot_id: str) -> Watched:
@@ -63,8 +71,10 @@ def watch(seen: Seen | None, now: Instant, boot_id: str) -> Watched:
         now.state,
         anchored,
         asleep_s if slept or before.asleep_s is None else before.asleep_s,
+        before.synced_once or now.state is ClockState.SYNCED,
     )
-    return Watched(after, tuple(events))
+    since = -math.inf if before.synced_once else before.offset_s - STEP_S  # the wall time at boot
+    return Watched(after, tuple(events), step_s if stepped else 0.0, since)
 
 
 def _step(before: Seen, step_s: float, now: Instant) -> Event:
@@ -114,7 +124,8 @@ def resumed(rows: Iterable[Row], boot_id: str) -> Seen | None:
         state = _STATES.get(row.clock_state, ClockState.UNSYNCED)
         told = row.kind in (STEP, ANCHOR)
         anchored = state is ClockState.SYNCED if told else seen is not None and seen.anchored
-        seen = Seen((row.wall_ns - row.boottime_ns) / 1e9, state, anchored)
+        synced = state is ClockState.SYNCED or (seen is not None and seen.synced_once)
+        seen = Seen((row.wall_ns - row.boottime_ns) / 1e9, state, anchored, synced_once=synced)
     return seen
 
 

@@ -4,6 +4,7 @@ The rules stand in `steps.py` (steps, anchors) and `blind.py` (what is known aft
 """
 
 import logging
+import math
 from dataclasses import dataclass
 
 from edge.blind import Alive, Blind, Traces, blind, revised
@@ -16,10 +17,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one cycle found: what is to be recorded, and intervals (Unix s) in which nothing was seen."""
+    """What one cycle found: what is to be recorded, and intervals (Unix s) in which nothing was seen.
+
+    `step_s`, `since`: see `steps.Watched`.
+    """
 
     events: tuple[Event, ...] = ()
     dark: tuple[tuple[float, float], ...] = ()
+    step_s: float = 0.0
+    since: float = -math.inf
 
 
 class Timekeeper:
@@ -52,7 +58,7 @@ class Timekeeper:
             log.log(level, event.kind, extra={"found": dict(event.body)})
         dark = [(event.occurred, event.detected) for event in found.events if event.kind == ASLEEP]
         dark += [] if better is None else [(better.from_wall, better.to_wall)]
-        return Look(events, tuple(dark))
+        return Look(events, tuple(dark), found.step_s, found.since)
 
     def _revised(self, now: Instant) -> Blind | None:
         """The blind interval made more exact, once, when the clock is synchronised at last."""

@@ -10,7 +10,7 @@ from edge.events.memory import resume, to_plain
 from edge.events.meter import Count
 from edge.events.outage import Phase
 from edge.events.outage_record import Outage
-from edge.events.watch import Judgement, WatchState, judge, restore, with_blind_interval
+from edge.events.watch import Judgement, WatchState, judge, restore, with_blind_interval, with_clock_step
 
 __all__ = [
     "ALARM_KEYS",
@@ -31,4 +31,5 @@ __all__ = [
     "resume",
     "to_plain",
     "with_blind_interval",
+    "with_clock_step",
 ]

@@ -115,11 +115,14 @@ def outage_id(circuit: str, lost_at: float) -> str:
 
 def step(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> tuple[CircuitWatch, tuple[Event, ...]]:
     """One cycle of one circuit."""
-    watch = _counted(_observe(watch, facts, now), facts, now)
+    seconds = 0.0 if watch.seen is None else now.monotonic - watch.seen
+    watch = _observe(watch, facts, now)
+    watch = replace(watch, seen=now.monotonic, partial_since=_partial_since(watch, facts, now))
     signal = _signal(watch, facts, now)
     target = TRANSITIONS.get((watch.phase, signal), watch.phase)
     if target is not watch.phase:
         return _move(watch, target, signal, facts, now)
+    watch = _counted(watch, facts, seconds)
     if watch.phase is Phase.OUT:
         watch, changed = _rejudge(watch, facts, now)
         watch, marked = _mark(watch, signal, facts, now)
@@ -142,17 +145,13 @@ def _observe(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> CircuitW
     return replace(watch, timers=timers, due_since=due_since, warm=warm)
 
 
-def _counted(watch: CircuitWatch, facts: CircuitFacts, now: Instant) -> CircuitWatch:
-    """Heat due and delivered since the last cycle, and since when heat flows again without being back."""
-    seconds = 0.0 if watch.seen is None else now.monotonic - watch.seen
-    watch = replace(watch, seen=now.monotonic, partial_since=_partial_since(watch, facts, now))
-    if watch.phase is Phase.OUT and watch.outage is not None and watch.partial_since is None:
-        whole = watch.outage.account.plus(watch.account)
-        return replace(
-            watch, outage=replace(watch.outage, account=count(whole, facts, seconds)), account=NOTHING
-        )
+def _counted(watch: CircuitWatch, facts: CircuitFacts, seconds: float) -> CircuitWatch:
+    """Heat due and delivered in the `seconds` since the last cycle, while heat is gone or in doubt."""
     if watch.phase is Phase.NORMAL:
         return watch if watch.account is NOTHING else replace(watch, account=NOTHING)
+    if watch.phase is Phase.OUT and watch.outage is not None and watch.partial_since is None:
+        whole = count(watch.outage.account.plus(watch.account), facts, seconds)
+        return replace(watch, outage=replace(watch.outage, account=whole), account=NOTHING)
     return replace(watch, account=count(watch.account, facts, seconds))
 
 
@@ -278,9 +277,15 @@ def _close(
     """The end: when recovery began, when heat flowed again, or now that heat is not due any more."""
     partial = now.monotonic if watch.partial_since is None else watch.partial_since
     back = {Signal.STEADY: watch.since, Signal.PARTIAL: partial}.get(signal, now.monotonic)
-    ended = max(outage.lost_at, now.wall - (now.monotonic - back))
+    heat_at = now.wall - (now.monotonic - back)
+    ended = max(outage.lost_at, heat_at)
     over = replace(
-        outage, ended_at=ended, end_reason=_ENDS[signal], held=False, spans=closed(outage.spans, ended)
+        outage,
+        ended_at=ended,
+        end_reason=_ENDS[signal],
+        held=False,
+        spans=closed(outage.spans, ended),
+        lasted_s=max(0.0, heat_at - outage.lost_at - outage.clock_s),
     )
     event = Event("outage.ended", outage.circuit, ended, now.wall, ended_body(over, facts.circuit))
     return replace(moved, outage=None, last=over, not_before=back, account=NOTHING, partial_since=None), (
@@ -290,7 +295,7 @@ def _close(
 
 def ended_body(over: Outage, circuit: Circuit) -> dict[str, Plain]:
     """The record of an outage that is over: with whom it concerned and the heat it cost."""
-    lasted = (over.ended_at or over.lost_at) - over.lost_at
+    lasted = over.lasted_s if over.lasted_s is not None else (over.ended_at or over.lost_at) - over.lost_at
     given = circuit.load.design_w_per_m2 is not None
     return over.body() | affected(circuit) | {"undelivered": estimate(over.account, lasted, given)}
 
@@ -298,7 +303,8 @@ def ended_body(over: Outage, circuit: Circuit) -> dict[str, Plain]:
 def abandon(outage: Outage, now: Instant) -> Event:
     """The end of an outage whose circuit the site no longer has: the record must not stay open for ever."""
     ended = max(outage.lost_at, now.wall)
-    body = replace(outage, ended_at=ended, end_reason="circuit_removed").body()
+    lasted_s = max(0.0, now.wall - outage.lost_at - outage.clock_s)
+    body = replace(outage, ended_at=ended, end_reason="circuit_removed", lasted_s=lasted_s).body()
     return Event("outage.ended", outage.circuit, ended, now.wall, body)
 
 

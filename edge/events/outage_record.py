@@ -93,7 +93,8 @@ class Outage:
     """An outage, open until `ended_at`. Times in Unix s. `held`: nothing is known of the circuit now.
 
     `interruptions`: heat was back for a while; `blind`: the service was not there to see; `undated`: it began
-    while the clock had never been set.
+    while the clock had never been set. `clock_s`: how far the wall clock was set while it was open, which is
+    no part of its length; `lasted_s`: its length, once it is over.
     """
 
     id: str
@@ -116,6 +117,8 @@ class Outage:
     account: Account = NOTHING
     ended_at: float | None = None
     end_reason: str = ""
+    clock_s: float = 0.0
+    lasted_s: float | None = None
 
     @property
     def stands(self) -> Cause:
@@ -125,6 +128,7 @@ class Outage:
     def body(self) -> dict[str, Plain]:
         """What the journal keeps: enough to rebuild the outage after a restart."""
         ended: dict[str, Plain] = {"ended_at": self.ended_at, "end_reason": self.end_reason}
+        ended["lasted_s"] = self.lasted_s
         return {
             "id": self.id,
             "circuit": self.circuit,
@@ -146,6 +150,7 @@ class Outage:
             "blind_s": seconds(self.blind),
             "planned": None if self.planned is None else self.planned.body(),
             "undated": self.undated,
+            "clock_s": self.clock_s,
             "account": self.account.body(),
             **(ended if self.ended_at is not None else {}),
         }
@@ -193,6 +198,8 @@ def from_body(value: Plain) -> Outage:
         account=from_plain(body["account"]) if "account" in body else NOTHING,
         ended_at=optional(body.get("ended_at")),
         end_reason=str(body.get("end_reason", "")),
+        clock_s=optional(body.get("clock_s")) or 0.0,
+        lasted_s=optional(body.get("lasted_s")),
     )
 
 

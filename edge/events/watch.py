@@ -94,6 +94,20 @@ def with_blind_interval(state: WatchState, begin: float, end: float) -> WatchSta
     return replace(state, circuits=heat.blind(state.circuits, begin, end))
 
 
+def with_clock_step(state: WatchState, step_s: float, since: float) -> WatchState:
+    """The state after the wall clock was set by `step_s`: no outage lost from `since` (Unix s) on got longer.
+
+    One that is undated is moved as a whole instead, when the clock is set for the first time (heat.py).
+    """
+    circuits = {
+        name: replace(watch, outage=replace(watch.outage, clock_s=watch.outage.clock_s + step_s))
+        if watch.outage is not None and not watch.outage.undated and watch.outage.lost_at >= since
+        else watch
+        for name, watch in state.circuits.items()
+    }
+    return replace(state, circuits=circuits)
+
+
 def _requested(
     state: WatchState, requests: Sequence[Request], site: Site, now: Instant
 ) -> tuple[WatchState, list[Event], tuple[Answer, ...]]:
