@@ -16,7 +16,7 @@ else by the flow. At night nobody vents or fills, and what is made up then is wh
     any          an hour within the trade's limit, and six hours
                  below four fifths of the lower limit                  none         leak.cleared
 Filling and commissioning are no leak: nothing is judged while heat is not due, nor in the first day after.
-The learned limit is not asked during an outage and six hours after it, since water that cools shrinks. Nights
+The learned limit is not asked of hours in an outage and six hours after it: water that cools shrinks. Nights
 with a leak, or with a gap, are not learned.
 """
 
@@ -207,7 +207,8 @@ def _rate(watch: LeakWatch) -> float:
 
 
 def _above_learned(watch: LeakWatch, found: Limits, hours: Sequence[float], now: Instant) -> bool:
-    if found.learned is None or len(hours) < _LONG or now.monotonic < watch.cooled_until:
+    cool = now.monotonic >= watch.cooled_until + _LONG * _HOUR_S  # none of the hours is of shrinking water
+    if found.learned is None or len(hours) < _LONG or not cool:
         return False
     return fmean(hours) > found.learned
 
