@@ -168,6 +168,8 @@ async def _gone(reader: asyncio.StreamReader) -> None:
 
 async def _part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Say that this was all, and take what is still coming: closed over unread bytes, the answer is lost."""
+    if writer.is_closing():  # the client was quicker
+        return
     writer.write_eof()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PARTING_S):

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from drivers.tests.slaves import serve_tcp
 from edge.fieldwork.client import through_service
 from edge.fieldwork.messages import FieldworkError
 from edge.fieldwork.operations import VERBS
-from edge.fieldwork.server import LONGEST_LINE, MOST_SESSIONS
+from edge.fieldwork.server import LONGEST_LINE, MOST_SESSIONS, Server
 from edge.tests.fieldwork_bench import Service, error, kinds, rooms, service, until
 
 
@@ -280,3 +281,32 @@ def example_requests(number: int) -> list[dict[str, object]]:
 
     collect()
     return found
+
+
+class Nothing:
+    """An access with no bus behind it."""
+
+    buses: dict[str, object] = {}  # noqa: RUF012 (never changed)
+    live = True
+
+
+async def _hurried_clients(folder: Path) -> None:
+    server = asyncio.create_task(Server(folder / "fieldwork.sock", Nothing()).run())  # type: ignore[arg-type]
+    await until((folder / "fieldwork.sock").exists)
+    for turns in range(40):
+        _, writer = await asyncio.open_unix_connection(folder / "fieldwork.sock")
+        writer.write(b'{"verb": "nonsense"}\n')
+        for _ in range(turns % 10):
+            await asyncio.sleep(0)
+        writer.transport.abort()
+    await asyncio.sleep(0.2)
+    server.cancel()
+    await asyncio.gather(server, return_exceptions=True)
+
+
+def test_a_client_that_hangs_up_at_once_is_no_fault_of_the_service(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the service runs
+        runner.run(_hurried_clients(tmp_path))
+    assert [record for record in caplog.records if record.exc_info] == []
