@@ -45,8 +45,8 @@ def test_our_key_ids_and_signatures_are_those_of_the_go_module() -> None:
 def test_the_example_of_the_specification_is_read() -> None:
     found = parse(
         "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
-        "— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9"
-        "nTo+zyWE+xeMcTOAYQ8=\n"
+        "— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1g"
+        "GzGku9nTo+zyWE+xeMcTOAYQ8=\n"
     )
     assert (found.checkpoint.origin, found.checkpoint.size) == ("example.com/behind-the-sofa", 20852163)
     assert found.signatures[0].key_id == bytes.fromhex("033de0ae")

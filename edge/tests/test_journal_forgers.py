@@ -24,7 +24,7 @@ from edge.clock import ClockState, Instant
 from edge.journal import Journal, JournalError, verify
 from edge.keys import Keyring
 from edge.merkle import Frontier
-from edge.tables import CHECKPOINTS
+from edge.tables import CHECKPOINTS, KEYS
 from edge.tests.journals import NOW, StandingClock, entry
 from edge.verification import COLUMNS
 
@@ -217,7 +217,7 @@ def _shown(path: Path) -> list[tuple[object, ...]] | None:
     try:
         with contextlib.closing(apsw.Connection(f"{path.as_uri()}?immutable=1", flags=flags)) as file:
             rows = list(file.execute(f"select {COLUMNS} from rows order by seq"))  # noqa: S608
-            return [*rows, *file.execute(CHECKPOINTS), *file.execute("select * from keys")]
+            return [*rows, *file.execute(CHECKPOINTS), *file.execute(KEYS)]
     except (apsw.Error, UnicodeError):
         return None
 
