@@ -9,6 +9,7 @@ Durations are monotonic; wall times are counted back from the present one, so th
 clock was set is dated by the better clock and never begins after it was detected.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -98,7 +99,8 @@ def step(board: Board, observations: Iterable[Observation], now: Instant) -> tup
     A subject that is on the board and not observed counts as gone: its point or circuit may exist no more.
     """
     recent = [raised for raised in board.recent if now.monotonic - raised.at < WINDOW_S]
-    turn = _Turn(now, dict(board.tracks), _causes(board), board.next_order, recent)
+    often = Counter(raised.subject for raised in recent)
+    turn = _Turn(now, dict(board.tracks), _causes(board), board.next_order, recent, often)
     for seen in sorted(observations, key=lambda each: (each.priority, each.subject)):
         turn.take(seen)
     turn.end()
@@ -124,6 +126,7 @@ class _Turn:
     causes: Mapping[str, str]
     order: int
     recent: list[Raised]
+    often: Mapping[str, int]  # how often each was raised in the window
     tracks: dict[str, Track] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     raised: int = 0
@@ -219,7 +222,7 @@ class _Turn:
         return track
 
     def _raise(self, track: Track, seen: Observation, since: float) -> Track:
-        often = sum(each.subject == seen.subject for each in self.recent) >= CHATTER_RAISES
+        often = self.often.get(seen.subject, 0) >= CHATTER_RAISES
         alarm = replace(self._alarm(track, seen, self.order, active=True), chattering=often)
         track = moved(replace(track, alarm=alarm, since=since, gone_since=None), Signal.RAISE)
         shown = track.state is not State.SHELVED

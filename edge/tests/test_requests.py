@@ -100,6 +100,33 @@ async def test_who_goes_away_before_the_next_step_wants_nothing_any_more(
     assert asked[0].cancelled()
 
 
+async def test_what_was_acknowledged_and_shelved_stands_so_after_a_restart(
+    house: House, cycles: list[Cycle]
+) -> None:
+    house.plant.values["station.door"] = 1.0
+    asked: list[asyncio.Task[Answer]] = []
+
+    def states() -> dict[str, str]:
+        judged = cycles[-1].judged if cycles else None
+        return {} if judged is None else {each.subject: each.state.value for each in judged.shown}
+
+    def done() -> bool:
+        if not asked and "station:door_open" in states():
+            cycle, wall = cycles[0], cycles[0].clock.now().wall
+            shelf = Shelve("high:frost", wall + 86000, "li", "sensor is exchanged")
+            asked.extend(
+                asyncio.ensure_future(cycle.request(each))
+                for each in (Acknowledge("station:door_open", "li"), shelf)
+            )
+        return bool(asked) and all(task.done() for task in asked)
+
+    await house.run(done)
+    assert [task.result().accepted for task in asked] == [True, True]
+    await house.run(lambda: len(cycles) == 2 and cycles[1].pace.steps > 3)
+    found = states()
+    assert (found["station:door_open"], found["high:frost"]) == ("acknowledged", "shelved")
+
+
 def test_an_answer_and_the_words_of_a_request_are_plain() -> None:
     assert accepted("request.a", count=3) == Answer(True, "request.a", {"count": 3})
     assert refused("request.a") == replace(accepted("request.a"), accepted=False)
