@@ -30,6 +30,7 @@ from edge.fieldwork.access import BusView, Hold, Live
 from edge.fieldwork.arguments import SOCKET
 from edge.fieldwork.server import Server
 from edge.history import History, HistoryError
+from edge.housekeeping import keep_house
 from edge.image import Inbox
 from edge.journal import Journal, JournalError, Row
 from edge.loading import SiteError
@@ -215,6 +216,7 @@ class _Service:
             minds = await self._in_the_dark(minds, timekeeper.blind)
         cycle = self._cycle(workers, minds, timekeeper)
         jobs = {f"bus {worker.id}": worker.run for worker in workers} | {"cycle": cycle.run}
+        jobs["house"] = lambda: keep_house(self._journal, self._clock)
         jobs["fieldwork"] = Server(self._paths.socket, self._access(workers, cycle)).run
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job(), name=name) for name, job in jobs.items()]
