@@ -47,7 +47,8 @@ class Proof:
     def __init__(self, connection: apsw.Connection, begin: Base) -> None:
         self._connection = connection
         self._begin = begin
-        self.tree = begin.tree
+        self._tree = begin.tree
+        self._leaves: list[bytes] = []  # not in the tree yet: it grows a checkpoint at a time
         self.eras = [Era(origin(begin.log), 0)] if begin.log else []
         self.keys: list[KeyPeriod] = []
         self.good: list[int] = [begin.head.seq]  # rows at which the record is as it was signed
@@ -65,6 +66,17 @@ class Proof:
         self._purged: dict[str, Any] | None = None
         self._publics = [one for (one,) in _read(connection, KEYS) if isinstance(one, bytes)]
 
+    @property
+    def size(self) -> int:
+        """Rows so far, with those that were purged."""
+        return self._tree.size + len(self._leaves)
+
+    @property
+    def tree(self) -> Frontier:
+        """The tree over them."""
+        self._tree, self._leaves = self._tree.grown(self._leaves), []
+        return self._tree
+
     def begin(self) -> Iterator[Fault]:
         """The checkpoint on which a purged record begins."""
         if not self._begin.log:
@@ -81,13 +93,13 @@ class Proof:
 
     def row(self, row: Row) -> Iterator[Fault]:
         """The next row that stands."""
-        unsigned = self.tree.size - self._signed
+        unsigned = self.size - self._signed
         if not self._waiting and (unsigned == 0 or unsigned % _LOOK == 0 or row.kind in AT_ONCE):
             self._read_more()
         while self._waiting and self._waiting[0][1] < row.seq:  # the row it stood on is gone
             yield from self._check(self._waiting.popleft())
         self._note(row)
-        self.tree = self.tree.grown([row.hash])
+        self._leaves.append(row.hash)
         self._last = row.seq
         if self._waiting and self._waiting[0][1] == row.seq:
             yield from self._check(self._waiting.popleft())
@@ -99,17 +111,15 @@ class Proof:
             yield from self._check(waiting)
             yield Fault(self._last, "record.truncated", f"a checkpoint is over {waiting[0]} rows")
             break
-        if self._at_once or self.tree.size - self._signed >= EVERY_ROWS:
-            yield Fault(
-                self._at_once or self._last, "record.unsigned", f"{self.tree.size - self._signed} rows"
-            )
+        if self._at_once or self.size - self._signed >= EVERY_ROWS:
+            yield Fault(self._at_once or self._last, "record.unsigned", f"{self.size - self._signed} rows")
         if self._unreadable:
             yield Fault(0, "record.checkpoint", f"{self._unreadable} cannot be read")
         yield from self._purge_told()
 
     def unsigned(self) -> int:
         """Rows after the last checkpoint that is right."""
-        return self.tree.size - self._signed
+        return self.size - self._signed
 
     def _read_more(self) -> None:
         found = _read(self._connection, _NEXT, (max(self._asked, self._begin.tree.size - 1), _CHUNK))
@@ -121,7 +131,7 @@ class Proof:
     def _note(self, row: Row) -> None:
         """What a row says of the record itself."""
         if not self.eras or row.kind == SEGMENT:
-            self.eras.append(Era(origin(row.hash), self.tree.size))
+            self.eras.append(Era(origin(row.hash), self.size))
         if row.kind in AT_ONCE:
             self._at_once = row.seq
         if row.kind in _SPEAKS:
@@ -159,7 +169,8 @@ class Proof:
         yield from self._compare(place, note, tree)
         yield from self._by(signer, place)
         self.good.append(place)
-        self.tree, self._signed, self._at_once, self._broken = tree, tree.size, 0, False
+        self._tree, self._leaves = tree, []
+        self._signed, self._at_once, self._broken = tree.size, 0, False
 
     def _compare(self, seq: int, note: Note, tree: Frontier) -> Iterator[Fault]:
         name = self.eras[-1].origin if self.eras else ""

@@ -221,7 +221,7 @@ class _Tally:
         self._head = found.head
         self._claims.row(found)
         self.add(self._proof.row(found))
-        if self._proof.tree.size == self._claims.size:
+        if self._proof.size == self._claims.size:
             self._claims.tree(self._claims.size, self._proof.tree.root)
 
     def add(self, faults: Iterable[Fault]) -> None:
@@ -233,7 +233,7 @@ class _Tally:
         keys = [] if proof is None else proof.keys
         if proof is not None:
             publics = [period.public for period in keys]
-            self.add(self._claims.against_checkpoint(proof.eras, proof.tree.size, publics))
+            self.add(self._claims.against_checkpoint(proof.eras, proof.size, publics))
         if key is not None:
             self.add(pinned(keys, key))
         faults = tuple(self._faults)
