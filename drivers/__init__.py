@@ -1,5 +1,6 @@
 """The face of the drivers: all that the service may import of them."""
 
+from drivers.addresses import BusAddress, bus_address, overlaps
 from drivers.cjt188.probing import HeatReading, heat_readings
 from drivers.driver import Browsable, Driver, Point
 from drivers.errors import (
@@ -43,6 +44,7 @@ from drivers.units import Unit, convert, factor
 __all__ = [
     "Browsable",
     "Bus",
+    "BusAddress",
     "Cjt188Bus",
     "ClosedError",
     "ConfigurationError",
@@ -85,12 +87,14 @@ __all__ = [
     "Unit",
     "UntrustedError",
     "Verdict",
+    "bus_address",
     "convert",
     "explain",
     "factor",
     "heat_readings",
     "load_profile",
     "open_driver",
+    "overlaps",
     "parse_profile",
     "read_seconds",
     "write_seconds",

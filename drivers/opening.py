@@ -1,7 +1,9 @@
 """From a bus's settings to the driver that serves it."""
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
+from drivers.addresses import bus_address, overlaps
 from drivers.driver import Driver
 from drivers.errors import ConfigurationError
 from drivers.memory import MemoryDriver
@@ -27,10 +29,10 @@ def open_driver(bus: Bus, devices: Sequence[DeviceSetting], now: Clock, tap: Tap
     driver is entered. ConfigurationError when bus and devices do not fit. The libraries of a protocol are
     loaded only when a bus needs them: OPC UA alone costs 40 MB.
     """
-    _refuse_doubles(devices)
     driver = _make(bus, now, tap)
     for device in devices:
         driver.adopt(device)
+    _refuse_doubles(devices)
     return driver
 
 
@@ -57,10 +59,14 @@ def _make(bus: Bus, now: Clock, tap: Tap) -> Driver:
 
 
 def _refuse_doubles(devices: Sequence[DeviceSetting]) -> None:
-    for field in ("id", "unit_id", "address"):
-        values = [v for d in devices if (v := getattr(d, field)) is not None]
-        doubles = sorted({str(v) for v in values if values.count(v) > 1})
-        if doubles:
-            raise ConfigurationError(
-                f"{field} {', '.join(doubles)} is given to two devices of one bus: change one"
-            )
+    """Of devices that are adopted, so that each address is one."""
+    for (one, first), (other, second) in combinations([(each, bus_address(each)) for each in devices], 2):
+        if one.id == other.id:
+            raise ConfigurationError(f"id {one.id} is given to two devices of one bus: change one")
+        if overlaps(first, second):
+            text = f"devices {one.id} and {other.id} of one bus may be one: {_shown(one)} and {_shown(other)}"
+            raise ConfigurationError(f"{text}: change one")
+
+
+def _shown(device: DeviceSetting) -> str:
+    return f"unit_id {device.unit_id}" if device.address is None else f"address {device.address}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from drivers import ConfigurationError, Profile, convert
+from drivers import BusAddress, ConfigurationError, DeviceSetting, Profile, bus_address, convert, overlaps
 from edge import opcua_check
 from edge.assembly import Fitted, fit, load_profiles
 from edge.budget import LIMIT, Budget, budgets
@@ -144,7 +144,7 @@ def _profiles(c: _Context) -> Iterator[Problem]:
 
 def _addresses(c: _Context) -> Iterator[Problem]:
     wanted = {bus.id: ADDRESS.get(bus.protocol) for bus in c.site.buses}
-    taken: dict[tuple[str, str], str] = {}
+    taken: dict[str, list[tuple[BusAddress, str]]] = {}
     for device in c.site.devices:
         name = wanted.get(device.bus)
         key = f"devices[{device.id}].{name}"
@@ -152,9 +152,24 @@ def _addresses(c: _Context) -> Iterator[Problem]:
         if name is not None and given is None:
             yield c.problem(key, "no_address")
         elif given is not None:
-            first = taken.setdefault((device.bus, str(given)), device.id)
-            if first != device.id:
+            try:
+                address = _bus_address(c, device)
+            except ValueError as error:
+                yield c.problem(key, "address", given=given, why=error)
+                continue
+            others = taken.setdefault(device.bus, [])
+            first = next((other for known, other in others if overlaps(known, address)), None)
+            if first is not None:
                 yield c.problem(key, "duplicate_address", given=given, bus=device.bus, other=first)
+            others.append((address, device.id))
+
+
+def _bus_address(c: _Context, device: Device) -> BusAddress:
+    """By the profile, which knows how addresses are written; one that cannot be used is told elsewhere."""
+    profile = c.profiles[device.profile]
+    if isinstance(profile, ConfigurationError):
+        return device.unit_id
+    return bus_address(DeviceSetting(device.id, profile, device.unit_id, device.address))
 
 
 def _ports(c: _Context) -> Iterator[Problem]:

@@ -62,3 +62,8 @@ def from_wire(address: bytes, scheme: Scheme) -> str:
     digits = (address[::-1] if rule.reverse else address).hex().upper()
     number = rule.strip(digits)
     return number if number.isdigit() else digits
+
+
+def overlaps(one: bytes, other: bytes) -> bool:
+    """True when one meter answers to both: the same digits on the wire, or fourteen A beside any."""
+    return one == other or WILDCARD in (one, other)

@@ -57,6 +57,29 @@ class Secondary:
 Address = Primary | Secondary
 
 
+def overlaps(one: Address, other: Address) -> bool:
+    """True when one meter may answer to both, as far as the addresses tell.
+
+    Every meter has an address of each kind, and only a reading tells which belong together: a primary and a
+    secondary one overlap where either of them means any meter.
+    """
+    if isinstance(one, Primary) and isinstance(other, Primary):
+        return one == other or BROADCAST in (one.number, other.number)
+    if isinstance(one, Secondary) and isinstance(other, Secondary):
+        return _agree(one, other)
+    return any(each in (Primary(BROADCAST), Secondary()) for each in (one, other))
+
+
+def _agree(one: Secondary, other: Secondary) -> bool:
+    pairs = zip(one.number, other.number, strict=True)
+    return (
+        all(a == b or _ANY_DIGIT in (a, b) for a, b in pairs)
+        and (one.maker == other.maker or _ANY_MAKER in (one.maker, other.maker))
+        and (one.version == other.version or _ANY_BYTE in (one.version, other.version))
+        and (one.medium == other.medium or _ANY_BYTE in (one.medium, other.medium))
+    )
+
+
 def parse(text: str) -> Address:
     """The address that `text` names; ValueError says what it may be."""
     text = text.strip().upper()
