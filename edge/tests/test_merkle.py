@@ -19,8 +19,10 @@ from edge.merkle import (
 # The reference inputs and roots of Certificate Transparency (transparency-dev/merkle, testonly).
 LEAVES = [
     bytes.fromhex(text)
-    for text in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657")
-    + ("606162636465666768696a6b6c6d6e6f",)
+    for text in (
+        *("", "00", "10", "2021", "3031", "40414243", "5051525354555657"),
+        "606162636465666768696a6b6c6d6e6f",
+    )
 ]
 ROOTS = [
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
