@@ -1,7 +1,8 @@
 """What goes out on a bus: the newest value of each output, no more often than its device bears, read back.
 
 A value that was refused is tried again with growing pauses, each output for itself: one register that is
-refused keeps no other from being written. Budgets are of registers that wear out, and of nothing else.
+refused keeps no other from being written. Budgets are of registers that wear out, and of nothing else;
+interlocks and frost protection are written beyond them.
 Times are monotonic s of the clock.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from drivers import ConfigurationError, DeviceError, Driver, DriverError, LocalProtocolError
 from edge.acquisition.settings import Output
 from edge.clock import Clock
-from edge.records import Command, Plain
+from edge.records import Command, Holder, Plain
 
 Tell = Callable[[str, str, dict[str, Plain]], None]
 
@@ -36,6 +37,7 @@ class _Pen:
     written: deque[float] = field(default_factory=deque)  # within a day; only where there is a budget
     check_at: float = math.inf
     checks: int = 0
+    rests_until: float = -math.inf  # as its budget has it
     exhausted: bool = False
     mismatched: bool = False
 
@@ -46,6 +48,10 @@ class _Pen:
         while self.written and self.written[0] <= now - DAY_S:
             self.written.popleft()
         return len(self.written) >= self.output.per_day
+
+    def due_at(self, command: Command) -> float:
+        """When its interval, the pause after a refusal and, but for protection, its budget let it be written."""
+        return self.not_before if _protects(command) else max(self.not_before, self.rests_until)
 
     def idle(self, command: Command) -> bool:
         """True when the device's memory holds the value already: it keeps it without being reminded."""
@@ -119,11 +125,11 @@ class Writes:
         if command.until < now or pen.idle(command):  # void: whoever asked has not renewed it
             pen.wanted = None
             return False
-        if now < pen.not_before or self._lost(pen.output.point.device):
+        if now < pen.due_at(command) or self._lost(pen.output.point.device):
             return False
-        if not pen.spent(now):
+        if _protects(command) or not pen.spent(now):
             return True
-        pen.not_before = pen.written[0] + DAY_S
+        pen.rests_until = pen.written[0] + DAY_S
         if not pen.exhausted:
             pen.exhausted = True
             self._tell("output.budget", command.point, {"per_day": pen.output.per_day})
@@ -175,7 +181,8 @@ class Writes:
             pen.wanted = None
         if pen.output.read_back:
             pen.expect(command.value, now)
-        pen.refusals, pen.last, pen.exhausted = 0, command.value, False
+        pen.refusals, pen.last = 0, command.value
+        pen.exhausted = pen.exhausted and _protects(command)
         pen.not_before = now + pen.output.interval_s
         if command.point in self.failed:
             self.failed.discard(command.point)
@@ -205,4 +212,9 @@ class Writes:
 
 
 def _when(pen: _Pen) -> float:
-    return min(pen.check_at, math.inf if pen.wanted is None else pen.not_before)
+    return min(pen.check_at, math.inf if pen.wanted is None else pen.due_at(pen.wanted))
+
+
+def _protects(command: Command) -> bool:
+    """A memory may wear out for it: what must not freeze or overheat is dearer. It counts in the budget."""
+    return command.holder <= Holder.FROST

@@ -35,6 +35,7 @@ class Bench:
         known = {each.point.name: each for each in outputs}
         self.worker = BusWorker("line", driver, devices, known, inbox, clock, 0.5)
         self.wanted: dict[str, Callable[[float], float]] = {}  # by seconds since the start
+        self.holder = Holder.AUTOMATIC
         self.events: list[tuple[str, str]] = []
 
     async def run(self, seconds: float) -> None:
@@ -45,7 +46,7 @@ class Bench:
         while loop.time() < end:
             now = loop.time()
             for point, value in self.wanted.items():
-                self.worker.submit(Command(point, value(now), Holder.AUTOMATIC, "reason.automatic", now + 60))
+                self.worker.submit(Command(point, value(now), self.holder, "reason.automatic", now + 60))
             await asyncio.sleep(1.0)
             self.events += [(event.kind, event.subject) for event in self.worker.drain_events()]
         task.cancel()
@@ -78,6 +79,26 @@ def test_a_register_that_wears_out_is_written_no_more_than_its_budget_in_24_hour
         await bench.run(600.0)
         assert len(bench.wrote(VALVE)) == 5
         assert len(bench.wrote(PUMP)) == 600  # renewed: a budget is of its register alone
+        assert bench.told("output.") == ["output.budget"]
+
+    in_simulated_time(story())
+
+
+@pytest.mark.parametrize("holder", [Holder.INTERLOCK, Holder.FROST])
+def test_protection_is_written_when_the_budget_is_used_up_and_counts_all_the_same(holder: Holder) -> None:
+    async def story() -> None:
+        bench = Bench(Output(VALVE, per_day=3))
+        bench.wanted[VALVE.name] = lambda now: round(now / 10)
+        await bench.run(100.0)
+        assert len(bench.wrote(VALVE)) == 3
+        bench.holder = holder
+        bench.wanted[VALVE.name] = lambda now: 100.0
+        await bench.run(100.0)
+        assert bench.wrote(VALVE)[3:] == [100.0]
+        bench.holder = Holder.AUTOMATIC
+        bench.wanted[VALVE.name] = lambda now: 50.0
+        await bench.run(86_250.0)  # three writes are a day old then, that of the protection is not
+        assert bench.wrote(VALVE)[3:] == [100.0, 50.0]
         assert bench.told("output.") == ["output.budget"]
 
     in_simulated_time(story())
