@@ -219,6 +219,15 @@ CIRCUIT_ALARMS: tuple[Row[CircuitFacts], ...] = (
     ),
     # longer than one ordinary topping-up
     Row("makeup_rate", 2, Seconds(600), makeup_excess, lambda f: f.makeup_flow_m3h, _M3H, exit_s=60.0),
+    # judged by the hour and the night (leak.py): nothing is left to wait for
+    Row(
+        "leak",
+        2,
+        Seconds(0),
+        lambda f: _truth(f.leaking),
+        lambda f: f.makeup_flow_m3h,
+        _M3H,
+    ),
     Row("primary_cold", 2, Seconds(300), _primary_cold, lambda f: f.primary_supply_c, _C, 2.0),
 )
 

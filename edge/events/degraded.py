@@ -61,6 +61,9 @@ class DegradedWatch:
     open: Degraded | None = None
 
 
+_AT_REST = DegradedWatch()
+
+
 def from_body(value: Plain) -> Degraded:
     """From its journal body; KeyError, TypeError or ValueError when it is none."""
     body = mapping(value)
@@ -117,7 +120,7 @@ def _timed(
         back = moment if watch.back_since is None else watch.back_since
         if watch.open is not None:
             return replace(watch, back_since=back)
-        return DegradedWatch()
+        return _AT_REST
     share = facts.heat_share
     lowest = watch.lowest if share is None else min(watch.lowest, share[0])
     account = count(watch.account, facts, seconds)

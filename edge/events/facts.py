@@ -62,6 +62,7 @@ class CircuitFacts:
     branch_supply_c: float | None = None  # primary side of this circuit
     branch_return_c: float | None = None
     makeup_counted: bool = False  # the make-up meter shows something good
+    leaking: bool = False  # as found so far (leak.py)
 
     @property
     def due_kw(self) -> float | None:
@@ -211,7 +212,9 @@ def _due(view: CircuitView | None) -> bool | None:
     return view.heating
 
 
-def circuit_facts(circuit: Circuit, image: ProcessImage, view: CircuitView | None) -> CircuitFacts:
+def circuit_facts(
+    circuit: Circuit, image: ProcessImage, view: CircuitView | None, leaking: bool = False
+) -> CircuitFacts:
     """Everything known of `circuit`. The station's primary supply goes before the circuit's own branch."""
     value, state, name = image.value, image.state, circuit.id
     return CircuitFacts(
@@ -240,6 +243,7 @@ def circuit_facts(circuit: Circuit, image: ProcessImage, view: CircuitView | Non
         ),
         branch_return_c=value(f"{name}.primary_return_temperature"),
         makeup_counted=value(f"{name}.makeup_volume") is not None,
+        leaking=leaking,
     )
 
 

@@ -56,7 +56,9 @@ def follow(
     open_ones = {name: watch.outage for name, watch in new.items() if watch.outage is not None}
     due = {name: known.due for name, known in facts.items()}
     together, told = group.step(station.group, open_ones, due, site, now)
-    return new, replace(station, plans=plans, group=together), [*events, *told]
+    if plans is not station.plans or together is not station.group:
+        station = replace(station, plans=plans, group=together)
+    return new, station, [*events, *told]
 
 
 def _circuit(

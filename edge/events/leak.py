@@ -141,6 +141,8 @@ def step(
 
 
 def _settled(watch: LeakWatch, out: bool, moment: float) -> LeakWatch:
+    if watch.settled_at is not None and not out:
+        return watch
     settled = moment + _SETTLING_S if watch.settled_at is None else watch.settled_at
     cooled = moment + _COOLED_S if out else watch.cooled_until
     return replace(watch, settled_at=settled, cooled_until=cooled)

@@ -76,7 +76,8 @@ def judge(
     """
     state, asked_events, answers = _requested(state, requests, site, now)
     started = now.monotonic if state.started is None else state.started
-    facts = {c.id: circuit_facts(c, image, views.get(c.id)) for c in site.circuits}
+    leaking = {name for name, circuit in state.circuits.items() if circuit.leak.open is not None}
+    facts = {c.id: circuit_facts(c, image, views.get(c.id), c.id in leaking) for c in site.circuits}
     totals, found = follow(state.totals, image, site, now)
     circuits, station, told = heat.follow(state.circuits, state.station, facts, totals, site, now)
     events = [*told, *found]

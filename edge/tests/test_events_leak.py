@@ -28,6 +28,7 @@ class Water:
         self.values = dict(HEALTHY)
         self.events: list[Event] = []
         self.silent = False
+        self.alarms: list[str] = []
 
     def run(self, hours: float, rate: float | Rate) -> "Water":
         until = self.second + round(hours * HOUR)
@@ -40,6 +41,7 @@ class Water:
             judged = judge(self.state, image(self.values, now), self.views, SITE, LIMITS, now)
             self.state = judged.state
             self.events += [event for event in judged.events if event.kind.startswith("leak.")]
+            self.alarms = [alarm.subject for alarm in judged.alarms]
             self.second += 300
         return self
 
@@ -101,6 +103,12 @@ def test_a_leak_that_is_mended_is_cleared_and_its_nights_are_not_learned() -> No
     assert water.nights == before
     assert water.run(24, 0.02).told[-1][0] == "cleared"
     assert water.events[-1].body["stage"] == "confirmed"
+
+
+def test_a_leak_is_an_alarm_from_the_suspicion_until_it_is_cleared() -> None:
+    water = settled().run(8, 0.3)
+    assert water.alarms == ["high:leak"]
+    assert water.run(24, 0.02).alarms == []
 
 
 def test_topping_up_now_and_then_is_no_leak() -> None:
