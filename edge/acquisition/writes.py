@@ -50,7 +50,7 @@ class _Pen:
         return len(self.written) >= self.output.per_day
 
     def due_at(self, command: Command) -> float:
-        """When its interval, the pause after a refusal and, but for protection, its budget let it be written."""
+        """When interval, pause after a refusal and, but for protection, budget let it be written."""
         return self.not_before if _protects(command) else max(self.not_before, self.rests_until)
 
     def idle(self, command: Command) -> bool:
