@@ -67,6 +67,7 @@ _CODES = {
     "season_half": "season_half",
     "tls_half": "tls_half",
     "line_end": "line_end",
+    "host": "host",
     "season_order": "season_order",
     "curve_order": "curve_order",
     "curve_rising": "curve_rising",

@@ -8,14 +8,39 @@ from datetime import date
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
+
+from edge.hosts import has_host, is_host
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Register = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]  # as profiles name them
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Positive = Annotated[float, Field(gt=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def _possible_host(text: str) -> str:
+    if not is_host(text):
+        raise PydanticCustomError("host", "this is neither an IP address nor a name")
+    return text
+
+
+def _possible_url(text: str) -> str:
+    if not has_host(text):
+        raise PydanticCustomError("host", "this names no host and port that can be")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_possible_host)]
 WaterTemperature = Annotated[float, Field(ge=5, le=130)]  # TROVIS flow range ends at 130 degC
 
 
@@ -268,7 +293,7 @@ class TcpBus(Model):
 
     id: Name
     kind: Literal["modbus-tcp", "modbus-rtu-tcp"]
-    host: str
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)] = 502
     timeout_s: Annotated[float, Field(ge=0.02, le=30)] = 1.0
     tls: TlsFiles | None = None
@@ -292,7 +317,7 @@ class MeterLine(Model):
     tty: str | None = None
     baud: Literal[300, 1200, 2400, 4800, 9600, 19200, 38400] = 2400
     parity: Literal["N", "E", "O"] = "E"
-    host: str | None = None
+    host: Host | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     timeout_s: Annotated[float, Field(ge=0.02, le=30)] = 1.0
 
@@ -322,7 +347,7 @@ class OpcUaServer(Model):
 
     id: Name
     kind: Literal["opcua"]
-    url: Annotated[str, StringConstraints(pattern=r"^opc\.tcp://.+")]
+    url: Annotated[str, StringConstraints(pattern=r"^opc\.tcp://.+"), AfterValidator(_possible_url)]
     insecure: bool = False
     policy: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = "Basic256Sha256"
     security: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
@@ -396,7 +421,7 @@ class Device(Model):
 class Upstream(Model):
     """The head-end's broker. `insecure = true` (no TLS) must be written where it is meant."""
 
-    host: str
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)] = 8883
     username: str | None = None
     password_file: str | None = None
@@ -406,10 +431,14 @@ class Upstream(Model):
 
 
 class Recording(Model):
-    """How often all points are written to the history, and how large it may grow."""
+    """How often all points are written to the history, what is kept between, and how large it may grow.
+
+    `dead_bands` by point, in its unit: changes up to so much are not kept; 0: every change.
+    """
 
     snapshot_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     history_mib: Annotated[int, Field(ge=1, le=100_000)] = 256
+    dead_bands: dict[str, Annotated[float, Field(ge=0)]] = {}
 
 
 class Site(Model):

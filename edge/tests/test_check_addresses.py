@@ -1,5 +1,6 @@
 """What `check` says of addresses and hosts that cannot be, or that are somebody else's."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -75,3 +76,60 @@ def test_an_address_that_cannot_be_is_told_with_its_place(tmp_path: Path, kind: 
 
 def test_two_meters_are_no_fault(tmp_path: Path) -> None:
     assert found(with_meters(tmp_path, "mbus", "5", "12345678")) == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0..5",
+        "10.0.0.300",
+        "a" * 64,
+        "-plc",
+        "plc_",
+        "heat meter",
+        "",
+        "fe80::1::2",
+        ".",
+        "x." * 130 + "y",
+    ],
+)
+@pytest.mark.parametrize(
+    ("old", "key"),
+    [
+        ('kind = "modbus-tcp"\nhost = "127.0.0.1"', "buses[drives].host"),
+        ('kind = "mbus"\nhost = "127.0.0.1"', "buses[meters].host"),
+        ('host = "127.0.0.1"\nport = 1883', "upstream.host"),
+    ],
+)
+def test_a_host_that_cannot_be_is_told_with_its_place(tmp_path: Path, old: str, key: str, host: str) -> None:
+    path = with_meters(tmp_path, "mbus", "5")
+    text = path.read_text(encoding="utf-8")
+    assert old in text, "the demo's site file has changed: adapt this test"
+    path.write_text(text.replace(old, old.replace("127.0.0.1", host), 1), encoding="utf-8")
+    assert [(each.key, each.code) for each in found(path)] == [(key, "host")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["[fe80::1", "10.0.0..5:4840", "plc:99999", "plc:x", ":4840", "[plc]:4840", "a" * 64, "fe80::1:4840"],
+)
+def test_an_opc_ua_address_that_cannot_be_is_told_with_its_place(tmp_path: Path, url: str) -> None:
+    path = with_meters(tmp_path, "mbus", "5")
+    text = re.sub(r"opc\.tcp://[^\"]+", f"opc.tcp://{url}", path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    assert [(each.key, each.code) for each in found(path)] == [("buses[plc].url", "host")]
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "fe80::1", "fe80::1%eth0", "plc-1.heat.example", "PLC7", "p."])
+def test_a_host_that_may_be_is_not_refused(tmp_path: Path, host: str) -> None:
+    path = with_meters(tmp_path, "mbus", "5")
+    path.write_text(path.read_text(encoding="utf-8").replace("127.0.0.1", host, 1), encoding="utf-8")
+    assert found(path) == []
+
+
+@pytest.mark.parametrize("url", ["[fe80::1]:4840", "plc", "plc:4840/path", "10.0.0.5:4840/UA/Server"])
+def test_an_opc_ua_address_that_may_be_is_not_refused(tmp_path: Path, url: str) -> None:
+    path = with_meters(tmp_path, "mbus", "5")
+    text = re.sub(r"opc\.tcp://[^\"]+", f"opc.tcp://{url}", path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    assert found(path) == []
