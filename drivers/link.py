@@ -298,6 +298,12 @@ def _told(error: OSError) -> str:
     return error.strerror or str(error) or "the device hung up"
 
 
+def _no_phrase(tls: Tls) -> str:
+    """Instead of the terminal, where OpenSSL asks otherwise and a service waits for ever."""
+    key = tls.private_key or tls.certificate
+    raise ConfigurationError(f"{key}: the key has a pass phrase: give one without")
+
+
 def tls_context(tls: Tls) -> ssl.SSLContext:
     """TLS 1.2 or newer that believes `tls.ca` only; ConfigurationError when a file cannot be used."""
     try:
@@ -305,7 +311,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_verify_locations(cafile=str(tls.ca))
         if tls.certificate is not None:
-            context.load_cert_chain(tls.certificate, tls.private_key)
+            context.load_cert_chain(tls.certificate, tls.private_key, lambda: _no_phrase(tls))
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(f"{tls.ca}: certificate or key cannot be used ({error})") from error
     return context

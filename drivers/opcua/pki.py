@@ -156,7 +156,9 @@ def _read_own(certificate: Path, key: Path) -> x509.Certificate:
     try:
         found = x509.load_der_x509_certificate(certificate.read_bytes())
         private = serialization.load_pem_private_key(key.read_bytes(), None)
-    except (OSError, ValueError, TypeError) as error:
+    except TypeError as error:
+        raise ConfigurationError(f"{key}: the key has a pass phrase: give one without") from error
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{certificate.parent}: certificate.der and key.pem cannot be used ({error}): put both there, "
             "or move the folder away for new ones"

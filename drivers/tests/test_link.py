@@ -7,12 +7,15 @@ import tty
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from time import monotonic
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
 from drivers.errors import ClosedError, ConfigurationError, NoAnswerError
-from drivers.link import Link
+from drivers.link import Link, tls_context
 from drivers.settings import SerialPort, TcpHost
 from drivers.tests.modbus_bench import until
 from drivers.tests.modbus_tls import identities
@@ -194,3 +197,16 @@ async def serve_tls() -> AsyncIterator[int]:
     async with server:
         yield server.sockets[0].getsockname()[1]
     await until(lambda: peer.now == 0)
+
+
+async def test_a_key_with_a_pass_phrase_is_a_configuration_error_and_nobody_is_asked_for_it(
+    tmp_path: Path,
+) -> None:
+    sound = identities().tls()
+    assert sound.private_key is not None
+    key = serialization.load_pem_private_key(sound.private_key.read_bytes(), None)
+    locked = tmp_path / "locked.key"
+    phrase = serialization.BestAvailableEncryption(b"phrase")
+    locked.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, phrase))
+    with pytest.raises(ConfigurationError, match="pass phrase"):
+        tls_context(replace(sound, private_key=locked))

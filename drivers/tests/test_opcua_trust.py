@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -258,3 +263,13 @@ def test_a_folder_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
 @given(st.one_of(st.integers(0, 2**32 - 1), st.text(), st.uuids(), st.binary()))
 def test_every_identifier_survives_its_text(identifier: object) -> None:
     assert parse_identifier(identifier_text(identifier)) == identifier  # type: ignore[arg-type]
+
+
+def test_our_own_key_with_a_pass_phrase_is_a_configuration_error(tmp_path: Path) -> None:
+    make_own(tmp_path, "urn:test:gateway", "gateway")
+    file = tmp_path / "own" / "key.pem"
+    key = load_pem_private_key(file.read_bytes(), None)
+    phrase = BestAvailableEncryption(b"phrase")
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, phrase))
+    with pytest.raises(ConfigurationError, match="pass phrase"):
+        own(tmp_path, "urn:test:gateway")
