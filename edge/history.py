@@ -24,6 +24,8 @@ T = TypeVar("T")
 SMALLEST_LIMIT = 1 << 18  # bytes: below it a file holds little but its own structure
 SKIPPED = 10_000  # seqs left out after an unclean end, more than one power cut can have cost
 _DROP_AT_ONCE = 64  # frames; dropping one by one would cost a search each
+_SHED_AT_ONCE = 25  # frames: what is moved for them needs room itself, about as much as they take
+_SHED_DOWN_TO = 1440  # frames, a day of them at one a minute, stay on a full disk
 
 _SCHEMA = """
 create table if not exists frames (seq integer primary key, wall_ns integer not null,
@@ -37,6 +39,7 @@ _COUNT = "insert into counters values (?, ?) on conflict (name) do update set va
 _SET = "insert into counters values (?, ?) on conflict (name) do update set value = excluded.value"
 _PUT_STATE = "insert into states values (?, ?) on conflict (key) do update set blob = excluded.blob"
 _DROP = "delete from frames where seq in (select seq from frames order by seq limit ?)"
+_OLDEST = "select count(*), min(wall_ns), max(wall_ns) from (select wall_ns from frames order by seq limit ?)"
 _FRAMES = "select seq, wall_ns, blob from frames where seq > ? order by seq limit ?"
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError)  # what a damaged blob or name makes of itself
 # Our own numbers never collide: a constraint that fails is damage, too.
@@ -154,6 +157,19 @@ class _File:
         pages = _scalar(connection, "pragma page_count") - _scalar(connection, "pragma freelist_count")
         return pages * _scalar(connection, "pragma page_size")
 
+    def shed(self, frames: int, kept: int) -> tuple[int, float, float]:
+        with self._guarded() as connection:
+            count = _scalar(connection, "select count(*) from frames")
+            bounds = connection.execute(_OLDEST, (max(0, min(frames, count - kept)),)).fetchone()
+            if bounds is None or not bounds[0]:
+                return 0, 0.0, 0.0
+            with transaction(connection):
+                connection.execute(_DROP, (bounds[0],))
+                connection.execute(_COUNT, ("dropped", bounds[0]))
+            connection.execute("pragma incremental_vacuum").fetchall()
+            connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            return int(bounds[0]), bounds[1] / 1e9, bounds[2] / 1e9
+
     def frames(self, after: int, limit: int) -> list[Frame]:
         with self._guarded() as connection:
             found: list[Any] = connection.execute(_FRAMES, (after, limit)).fetchall()
@@ -233,6 +249,13 @@ class History:
     async def frames(self, after: int, limit: int) -> list[Frame]:
         """Up to `limit` frames with seq above `after`, in order; time stamps to the microsecond."""
         return await self._ask(self._file.frames, after, limit)
+
+    async def shed(self, frames: int = _SHED_AT_ONCE, kept: int = _SHED_DOWN_TO) -> tuple[int, float, float]:
+        """Remove the oldest frames, for the disk is full, and give their room back; the newest `kept` stay.
+
+        How many went, and the wall times (Unix s) of the first and the last of them.
+        """
+        return await self._ask(self._file.shed, frames, kept)
 
     async def dropped(self) -> int:
         """How many frames were dropped, ever: to keep the size, or because they were damaged."""

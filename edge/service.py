@@ -21,6 +21,7 @@ from drivers import Bus, DeviceSetting, Driver, Tap, open_driver
 from edge import blind, compliance, restart, status
 from edge.acquisition import BusWorker, Listeners
 from edge.assembly import age_limits, bus_setting, device_setting, polled, stuck_limits
+from edge.ballast import Ballast, Room
 from edge.check import Loaded, load
 from edge.clock import Clock, Instant, SystemClock
 from edge.control.state import ControlState, from_plain, initial
@@ -117,18 +118,29 @@ async def serve(
     notifier = notifier if notifier is not None else Notifier()
     stop = stop if stop is not None else _on_signals()
     started = clock.now()
-    paths.data.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # a full disk: the folder is made when there is room
+        paths.data.mkdir(parents=True, exist_ok=True)
     loaded, rejected = load_or_fall_back(paths)
-    limit = loaded.site.recording.history_mib << 20
+    limit, bands = loaded.site.recording.history_mib << 20, loaded.site.recording.dead_bands
     async with AsyncExitStack() as stack:
         stack.callback(notifier.close)
-        journal = await stack.enter_async_context(await Journal.open(paths.data / "journal.sqlite", clock))
+        # Both are opened by their first use, and again after a failure: a plant must start without them.
+        room = await asyncio.to_thread(_room, paths.data, started)
+        journal = await stack.enter_async_context(Journal(paths.data / "journal.sqlite", clock))
         after = await _receipted(journal)
-        # Opened by its first use, and again after a failure: telemetry never keeps a plant from starting.
-        history = await stack.enter_async_context(History(paths.data / "history.sqlite", limit, after))
-        service = _Service(loaded, paths, clock, notifier, journal, history, started)
+        history = await stack.enter_async_context(History(paths.data / "history.sqlite", limit, after, bands))
+        service = _Service(loaded, paths, clock, notifier, journal, history, started, room)
         await service.begin(rejected)
         await service.run(opener, stop)
+
+
+def _room(data: Path, started: Instant) -> Room:
+    """The room on the disk: on a full one the ballast goes before the journal is opened, which needs some."""
+    room = Room(Ballast(data / "ballast"))
+    room.look(started, failed=False)
+    if room.short:
+        room.look(started, failed=True)
+    return room
 
 
 async def _receipted(journal: Journal) -> int:
@@ -163,6 +175,7 @@ class _Service:
         journal: Journal,
         history: History,
         started: Instant,
+        room: Room,
     ) -> None:
         self._loaded = loaded
         self._paths = paths
@@ -172,7 +185,7 @@ class _Service:
         self._history = history
         self._started = started
         self._last_row: Row | None = None  # of the life before
-        self._recorder = Recorder(journal, history)
+        self._recorder = Recorder(journal, history, room)
         self._status_due = 0.0
         self._unseen = False  # the status could not be written
         head_end = loaded.site.upstream
@@ -225,6 +238,7 @@ class _Service:
             self._notifier.tell("STOPPING=1")
             await _end(tasks)
             await self._record("service.stopped", {"why": "asked"})
+            await self._recorder.flush(self._clock.now())
             await cycle.keep_state(self._clock.now(), stopped=True)
             if sender is not None:
                 await self._farewell()

@@ -36,9 +36,10 @@ class Settings:
     level: int
     page: int
     checkpoint: int
+    shrinks: bool  # on demand: pages that were freed can be given back to the disk
 
 
-SETTINGS = {"NORMAL": Settings(1, 4096, 100), "FULL": Settings(2, 1024, 400)}
+SETTINGS = {"NORMAL": Settings(1, 4096, 100, True), "FULL": Settings(2, 1024, 400, False)}
 
 
 class StoreError(Exception):
@@ -71,6 +72,8 @@ def connect(path: Path, synchronous: Literal["NORMAL", "FULL"]) -> apsw.Connecti
         connection.set_busy_timeout(BUSY_MS)
         settings = SETTINGS[synchronous]
         connection.execute(f"pragma page_size={settings.page}")  # of a file that is begun now
+        if settings.shrinks:
+            connection.execute("pragma auto_vacuum=incremental")  # likewise
         _settle(connection, "journal_mode", "wal", "wal")
         _settle(connection, "synchronous", synchronous, settings.level)
         _settle(connection, "wal_autocheckpoint", str(settings.checkpoint), settings.checkpoint)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,43 @@ async def test_what_had_to_be_given_up_is_counted_and_said(
         assert await kinds(journal) == ["journal.given_up", "control.three", "control.four"]
         (first, *_) = await journal.rows(0, 1)
         assert first.content["events"] == 2
+
+
+async def test_what_waited_long_goes_in_over_several_cycles_and_at_the_end_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    async with (
+        await FullJournal.open(tmp_path / "j.sqlite", SystemClock()) as journal,
+        await History.open(tmp_path / "h.sqlite", 1 << 20) as history,
+    ):
+        assert isinstance(journal, FullJournal)
+        recorder = Recorder(journal, history)
+        journal.full = True
+        await recorder.record([event(f"control.{number}") for number in range(7)], NOW)
+        journal.full = False
+        await recorder.record([], NOW)
+        assert (recorder.failing, recorder.seq) == (True, 2)
+        await recorder.flush(NOW)
+        assert (recorder.failing, recorder.seq) == (False, 7)
+        assert await kinds(journal) == [f"control.{number}" for number in range(7)]
+
+
+async def test_a_journal_that_fails_again_and_again_has_a_rest_between_two_tries(tmp_path: Path) -> None:
+    async with (
+        await FullJournal.open(tmp_path / "j.sqlite", SystemClock()) as journal,
+        await History.open(tmp_path / "h.sqlite", 1 << 20) as history,
+    ):
+        assert isinstance(journal, FullJournal)
+        recorder = Recorder(journal, history)
+        journal.full = True
+        for number in range(module.TRIES):
+            await recorder.record([event(f"control.{number}")], NOW)
+        journal.full = False
+        await recorder.record([], NOW)
+        assert await kinds(journal) == []
+        await recorder.record([], replace(NOW, monotonic=NOW.monotonic + module.REST_S))
+        assert len(await kinds(journal)) == module.TRIES
 
 
 async def test_an_event_that_cannot_be_written_does_not_keep_the_others_out(tmp_path: Path) -> None:
