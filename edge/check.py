@@ -15,7 +15,7 @@ from edge import opcua_check
 from edge.assembly import Fitted, fit, load_profiles
 from edge.budget import LIMIT, Budget, budgets
 from edge.loading import Problem, SiteError, read_site
-from edge.points import CIRCUIT, STATION, quantity
+from edge.points import CIRCUIT, MADE, STATION, quantity
 from edge.rules.model import Pack, required_parameters
 from edge.rules.pack import load_pack
 from edge.rules.problems import PackError
@@ -195,6 +195,14 @@ def _point_names(c: _Context) -> Iterator[Problem]:
                 yield c.problem(key, "unknown_circuit", given=head, known=", ".join(sorted(heads)))
 
 
+def _dead_bands(c: _Context) -> Iterator[Problem]:
+    known = c.site.points() | {f"{circuit.id}.{made}" for circuit in c.site.circuits for made in MADE}
+    for name in c.site.recording.dead_bands:
+        if name not in known:
+            near = ", ".join(difflib.get_close_matches(name, known, n=3)) or "-"
+            yield c.problem(f"recording.dead_bands.{name}", "unknown_point", given=name, near=near)
+
+
 def _registers(c: _Context) -> Iterator[Problem]:
     for device in c.site.devices:
         profile = c.profiles[device.profile]
@@ -329,6 +337,7 @@ CHECKS: tuple[Callable[[_Context], Iterator[Problem]], ...] = (
     _addresses,
     _ports,
     _point_names,
+    _dead_bands,
     _registers,
     _one_source_per_point,
     _required_points,

@@ -202,6 +202,7 @@ class Cycle:
 
     async def _keep(self, decision: Decision, image: ProcessImage) -> None:
         now = image.now.monotonic
+        self.recorder.observe(image, decision.views)
         half = self.site.site.cycle_s / 2  # the cycle nearest to the period, not the one after it
         if now - self._snapshot_at >= self.site.recording.snapshot_s - half:
             self._snapshot_at = now

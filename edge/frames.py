@@ -37,9 +37,9 @@ REASONS = (
     Reason.STUCK,
 )
 _PLACE = {reason: place for place, reason in enumerate(REASONS)}
-_GOOD = int(Quality.GOOD) << 4
-_UNCERTAIN = int(Quality.UNCERTAIN) << 4
-_MARKS = {_GOOD} | {
+GOOD = int(Quality.GOOD) << 4  # the marks of quality and reason, as in the layout
+UNCERTAIN = int(Quality.UNCERTAIN) << 4  # below it: BAD
+MARKS = frozenset({GOOD}) | {
     int(quality) << 4 | place
     for quality in (Quality.BAD, Quality.UNCERTAIN)
     for reason, place in _PLACE.items()
@@ -65,7 +65,7 @@ class Columns:
 
     def readings(self, wall_ns: int) -> dict[str, Reading]:
         """The readings by point name; ValueError, IndexError or TypeError when the columns contradict."""
-        marks = [_GOOD] * len(self.names) if self.marks is None else self.marks
+        marks = [GOOD] * len(self.names) if self.marks is None else self.marks
         times = [self.times] * len(self.names) if isinstance(self.times, int) else self.times
         base = wall_ns // 1000
         rows = zip(self.names, self.units, self.values, marks, times, strict=True)
@@ -95,8 +95,14 @@ def _number(value: float | None) -> float | int | None:
     return value
 
 
-def _mark(reading: Reading) -> int:
-    return int(reading.quality) << 4 | _PLACE[reading.reason]
+def mark_of(quality: Quality, reason: Reason) -> int:
+    """Quality and reason as one number."""
+    return int(quality) << 4 | _PLACE[reason]
+
+
+def judged(mark: int) -> tuple[Quality, Reason]:
+    """What a mark says; ValueError or IndexError when it says nothing."""
+    return Quality(mark >> 4), REASONS[mark & 15]
 
 
 def columns(
@@ -105,7 +111,7 @@ def columns(
     """Values, marks and times of the readings, in their order."""
     values = [_number(reading.value) for reading in readings.values()]
     good = all(reading.quality is Quality.GOOD for reading in readings.values())
-    marks = None if good else [_mark(reading) for reading in readings.values()]
+    marks = None if good else [mark_of(reading.quality, reading.reason) for reading in readings.values()]
     base = wall_ns // 1000
     times = [round(reading.timestamp * 1_000_000) - base for reading in readings.values()]
     return values, marks, times[0] if len(set(times)) == 1 else times
@@ -120,7 +126,7 @@ def encode(wall_ns: int, readings: Mapping[str, Reading], ids: Mapping[Name, int
 
 def _reading(value: float | None, unit: Unit, mark: int, timestamp: float) -> Reading:
     number = None if value is None else float(value)
-    return Reading(number, unit, Quality(mark >> 4), REASONS[mark & 15], timestamp)
+    return Reading(number, unit, *judged(mark), timestamp)
 
 
 def decode(blob: bytes, names: Mapping[int, Name]) -> Columns:
@@ -135,16 +141,16 @@ def decode(blob: bytes, names: Mapping[int, Name]) -> Columns:
 def check(columns: Columns) -> None:
     """ValueError or TypeError when the columns cannot be readings: lengths, types, marks that contradict."""
     size = len(columns.names)
-    marks = [_GOOD] * size if columns.marks is None else columns.marks
+    marks = [GOOD] * size if columns.marks is None else columns.marks
     times = [columns.times] * size if isinstance(columns.times, int) else columns.times
     for column in (columns.units, columns.values, marks, times):
         if type(column) is not list or len(column) != size:
             raise ValueError("columns of different length")
     if not set(map(type, columns.values)) <= {float, int, NoneType} or not set(map(type, times)) <= {int}:
         raise TypeError("a value or a time that is no number")
-    if not set(marks) <= _MARKS:
+    if not set(marks) <= MARKS:
         raise ValueError("a mark that says nothing")
-    if [value is None for value in columns.values] != [mark < _UNCERTAIN for mark in marks]:
+    if [value is None for value in columns.values] != [mark < UNCERTAIN for mark in marks]:
         raise ValueError("a value without quality, or the other way round")
     if not all(map(math.isfinite, [value for value in columns.values if value is not None])):
         raise ValueError("a value that is not finite")

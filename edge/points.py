@@ -71,6 +71,9 @@ STATION: dict[str, Quantity] = {
 
 ROOM: dict[str, Quantity] = {"temperature": Quantity(Unit.CELSIUS, -20.0, 50.0, slow=True)}
 
+# What control makes, recorded beside what is read: the set point of the supply and the valve as commanded.
+MADE: dict[str, Unit] = {"setpoint": Unit.CELSIUS, "valve_command": Unit.PERCENT}
+
 
 def quantity(point: str) -> Quantity | None:
     """The quantity of a point name, or None when the trade has no such point."""
