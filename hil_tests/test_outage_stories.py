@@ -23,6 +23,7 @@ from edge.tests.rules_stories import pack as bound_pack
 from hil_tests.plant import Inputs, Noise, commands, measure, station, steady_commands, steady_state, step
 from hil_tests.plant_trial import readings
 from hil_tests.story import shipped
+from hil_tests.story_effects import Event as Trouble
 from hil_tests.story_effects import Story, effects
 
 SITE = read_site(config_dir() / "sites" / "demo.toml")
@@ -106,6 +107,23 @@ def test_what_the_plant_loses_is_found_with_its_time_and_its_cause(
         ended = told.body("outage.ended", circuit)
         assert ended["cause"] == cause
         assert end_h - 0.05 < told.hours(ended["ended_at"]) < end_h + 1.0
+
+
+def test_too_little_pressure_in_the_network_is_a_degraded_supply_and_asks_nothing_of_a_stop() -> None:
+    start = january(2026)
+    trouble = Trouble("pressure_low", HOUR, 3 * HOUR, {"share": 0.16})
+    story = Story("pressure_low", start, 5 * HOUR, "beijing_2012_2014", 12, (trouble,))
+    told = tell(story, bound_pack("zhangye-2023"), start, 5.0)
+    heat = [event for event in told.events if event.kind.startswith(("outage.", "station.", "duty."))]
+    assert heat == []
+    for circuit in ("high", "low"):
+        body = told.body("supply.restored", circuit)
+        assert (body["method"], body["end_reason"]) == ("meter", "heat_back")
+        assert 1.0 <= told.hours(body["since"]) <= 2.1  # the share, not the pressure, begins it
+        assert told.hours(body["ended_at"]) == pytest.approx(4.0, abs=0.1)
+        lowest = body["lowest_share"]
+        assert isinstance(lowest, float)
+        assert 0.2 < lowest < 0.6
 
 
 # document: (year in force, duty -> (clause, hours after the loss it is due), repair class, refund)
