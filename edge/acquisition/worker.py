@@ -18,6 +18,7 @@ from edge.acquisition.listeners import Listeners
 from edge.acquisition.schedule import Schedule, Task, Turn
 from edge.acquisition.settings import Output
 from edge.acquisition.statistics import Ledger
+from edge.acquisition.wear import Wear
 from edge.acquisition.writes import Writes
 from edge.clock import Clock
 from edge.image import Inbox
@@ -53,6 +54,7 @@ class BusWorker:
     writes: Writes = field(init=False)
     _schedule: Schedule = field(init=False)
     _errands: Errands = field(init=False)
+    _wear: Wear = field(default_factory=Wear)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -81,6 +83,17 @@ class BusWorker:
         job should be ONE exchange: everybody else on the bus waits for it.
         """
         return await self._errands.ask(job)
+
+    def spend(self, register: str, interval_s: float, per_day: int | None, anyway: bool) -> float:
+        """Count a technician's write of a register that is no output; if not 0.0, it is to rest so long (s).
+
+        Then it does not count and must not be written, but for `anyway`.
+        """
+        now = self.clock.now().monotonic
+        rest_s = 0.0 if anyway else self._wear.rest_s(register, interval_s, per_day, now)
+        if rest_s == 0.0:
+            self._wear.count(register, now)
+        return rest_s
 
     def listen(self, tap: Tap) -> Callable[[], None]:
         """Tell `tap` of every frame on this bus; what is returned ends that."""

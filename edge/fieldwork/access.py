@@ -60,6 +60,9 @@ class Access(Protocol):
     async def run(self, bus: str, job: Job[T]) -> T:
         """Run one exchange on a bus, in its turn; whatever it raises is raised here."""
 
+    def spend(self, bus: str, register: str, interval_s: float, per_day: int | None, anyway: bool) -> float:
+        """Count a write of a register that is no output; if not 0.0, it must rest so long (s) instead."""
+
     def listen(self, bus: str, tap: Tap) -> Remove:
         """Tell `tap` of every frame on a bus until the returned function is called."""
 
@@ -88,6 +91,9 @@ class Worker(Protocol):
     async def errand(self, job: Job[T]) -> T:
         """Run one exchange in its turn."""
 
+    def spend(self, register: str, interval_s: float, per_day: int | None, anyway: bool) -> float:
+        """Count a write of a register that is no output, or say how long it must rest (s)."""
+
     def listen(self, tap: Tap) -> Remove:
         """Tell of every frame."""
 
@@ -110,6 +116,10 @@ class Live:
     async def run(self, bus: str, job: Job[T]) -> T:
         """In the bus's queue: after due writes and control inputs."""
         return await self.workers[bus].errand(job)
+
+    def spend(self, bus: str, register: str, interval_s: float, per_day: int | None, anyway: bool) -> float:
+        """In the bus's budget of the day."""
+        return self.workers[bus].spend(register, interval_s, per_day, anyway)
 
     def listen(self, bus: str, tap: Tap) -> Remove:
         """Beside the service's own statistics."""
@@ -165,6 +175,10 @@ class Own:
     async def run(self, bus: str, job: Job[T]) -> T:
         """At once: nobody else is on the bus."""
         return await job(await self._driver(bus))
+
+    def spend(self, bus: str, register: str, interval_s: float, per_day: int | None, anyway: bool) -> float:
+        """Nobody remembers from one command to the next: the technician is warned and counts himself."""
+        return 0.0
 
     async def open(self, bus: str) -> None:
         """Open a port to listen only; DriverError when that fails for good."""

@@ -77,6 +77,7 @@ def add_write(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="for_s", type=duration, help="how long to hold an output: 10m, 2h")
     parser.add_argument("--release", action="store_true", help="give a held output back")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--anyway", action="store_true", help="beyond the writes a day that the memory bears")
     _add_common(parser)
 
 

@@ -215,6 +215,7 @@ def _write(options: argparse.Namespace) -> dict[str, Any]:
     if options.value is None:
         raise FieldworkError("no_value")
     request = _plain("target", "value", "why", "for_s")(options)
+    request |= {"anyway": True} if options.anyway else {}
     return request | ({"confirmed": True} if options.yes else {})
 
 

@@ -70,6 +70,12 @@ def _is_output(point: str) -> bool:
     return known is not None and known.output
 
 
+def wire(target: Target) -> str:
+    """One text for all names of the register in its device."""
+    name = target.registers[0]
+    return f"{target.device.setting.id} {_wire(target.device.profile.registers[name], name)}"
+
+
 def _wire(register: object, name: str) -> object:
     """Where a register lives: two names of a profile may mean the same place."""
     address = getattr(register, "address", None)

@@ -43,12 +43,25 @@ async def write(access: Access, asked: Asked, who: str) -> Stream:
         _hold(access, Hold(held, value, seconds, who, why))
         yield note("held", point=held, seconds=round(seconds))
         return
+    anyway = asked.flag("anyway")
+    _spend(access, target, anyway)
+    body |= {"anyway": True} if anyway else {}
     await _tell(access, "technician.write", point.device, body)
     await _carry_out(access, target, point, value, body)
     after = await _read(access, target, point)
     yield {"kind": "written", "register": _name(target), "wanted": value, **plain(access, after)}
     if _differs(target, point, value, after):
         raise FieldworkError("differs", wanted=value, shows=str(after.value))
+
+
+def _spend(access: Access, target: Target, anyway: bool) -> None:
+    """Count the write; FieldworkError when the register's memory or its interval does not bear it."""
+    rules: Any = target.device.profile.registers[target.registers[0]].write
+    rest_s = access.spend(target.bus, places.wire(target), rules.interval_s, rules.per_day, anyway)
+    if rest_s > rules.interval_s:
+        raise FieldworkError("budget", name=_name(target), count=rules.per_day, hours=rest_s / 3600.0)
+    if rest_s > 0.0:
+        raise FieldworkError("interval", name=_name(target), seconds=rest_s)
 
 
 async def release(access: Access, asked: Asked, who: str) -> Stream:

@@ -7,6 +7,7 @@ import stat
 import time
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -310,3 +311,24 @@ def test_a_client_that_hangs_up_at_once_is_no_fault_of_the_service(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the service runs
         runner.run(_hurried_clients(tmp_path))
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_a_technicians_writes_to_a_memory_that_wears_out_end_with_its_days_budget(
+    tmp_path: Path,
+) -> None:
+    async with serve_tcp(rooms()) as port, service(tmp_path, port) as running:
+        running.field.values["backup_mode"] = 2.0
+        ask: dict[str, Any] = {"verb": "write", "target": "valve_high.backup_mode", "why": "trial"}
+        ask["confirmed"] = True
+        for number in range(10):
+            assert kinds(await running.ask(value=number % 2, **ask), "written")
+        refused = await running.ask(value=1, **ask)
+        assert error(refused) == "budget"
+        assert kinds(refused, "error")[0]["values"]["count"] == 10
+        assert [value for point, value in running.field.written if point == "backup_mode"] == [0.0, 1.0] * 5
+        assert len(await running.rows("technician.write")) == 10
+        assert kinds(await running.ask(value=1, anyway=True, **ask), "written")
+        assert (await running.rows("technician.write"))[-1]["anyway"]
+        other = ask | {"target": "valve_high.backup_position"}
+        running.field.values["backup_position"] = 50.0
+        assert kinds(await running.ask(value=20, **other), "written")  # a budget is of its register alone
