@@ -158,7 +158,7 @@ FAULTS: tuple[DeviceFault, ...] = (
     DeviceFault("later than the next request", BOTH, BROKEN, _always(lambda q, r: [(1.6 * PERIOD_S, r)])),
     DeviceFault("slow, but in time", BOTH, NONE, _always(lambda q, r: [(0.3 * TIMEOUT_S, r)]), read=True),
     DeviceFault("twice", BOTH, BROKEN, _always(lambda q, r: [(0.0, r), (0.0, r)]), read=True),
-    DeviceFault("again, unasked", BOTH, BROKEN, _always(lambda q, r: [(0.0, r), (0.05, r)]), read=True),
+    DeviceFault("again, unasked", BOTH, BROKEN, _always(lambda q, r: [(0.0, r), (0.01, r)]), read=True),
     DeviceFault("the previous answer", TCP, BROKEN, _previous),
     DeviceFault("flipped bits", BOTH, ANY, _flipped, split=True),
     DeviceFault("a unit nobody has", BOTH, BROKEN, _at_once(lambda w, q, r: w.frame(q, w.pdu(r), 77))),
