@@ -6,7 +6,7 @@ change is placed on its own.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ class Proof:
         self._leaves: list[bytes] = []  # not in the tree yet: it grows a checkpoint at a time
         self.eras = [Era(origin(begin.log), 0)] if begin.log else []
         self.keys: list[KeyPeriod] = []
+        self.signers: set[bytes] = set()  # keys of right checkpoints: a row may name what never signed
         self.good: list[int] = [begin.head.seq]  # rows at which the record is as it was signed
         self.checkpoints = 0
         self.notices: list[Fault] = []
@@ -185,6 +186,7 @@ class Proof:
 
     def _by(self, signer: bytes, seq: int) -> Iterator[Fault]:
         """Is that the key whose turn it was?"""
+        self.signers.add(signer)
         change, self._change = self._change, None
         if self._current is None:
             self._follow(signer, seq, "first")
@@ -228,10 +230,13 @@ def _read(connection: apsw.Connection, query: str, values: tuple[int, ...] = ())
         return []
 
 
-def pinned(keys: list[KeyPeriod], key: bytes) -> Iterator[Fault]:
-    """What is wrong for somebody who was given the public key `key`: later ones must follow from it."""
+def pinned(keys: Sequence[KeyPeriod], signers: Container[bytes], key: bytes) -> Iterator[Fault]:
+    """What is wrong for somebody who was given the public key `key`: later ones must follow from it.
+
+    It must have signed: a forger can name it as the successor of his own key, but not sign with it.
+    """
     at = next((number for number, period in enumerate(keys) if period.public == key), None)
-    if at is None:
+    if at is None or key not in signers:
         yield Fault(0, "record.key_unknown", fingerprint(key))
         return
     for period in keys[at + 1 :]:

@@ -232,10 +232,9 @@ class _Tally:
         self.add(self._claims.against_receipt())
         keys = [] if proof is None else proof.keys
         if proof is not None:
-            publics = [period.public for period in keys]
-            self.add(self._claims.against_checkpoint(proof.eras, proof.size, publics))
+            self.add(self._claims.against_checkpoint(proof.eras, proof.size, tuple(proof.signers)))
         if key is not None:
-            self.add(pinned(keys, key))
+            self.add(pinned(keys, () if proof is None else proof.signers, key))
         faults = tuple(self._faults)
         if proof is None:
             return Verification(self._rows, self._first, self._head, faults)

@@ -18,13 +18,14 @@ from pathlib import Path
 import apsw
 import pytest
 
-from edge.chain import Row, digest
+from edge.chain import Row, digest, seal
 from edge.checkpoint import Checkpoint, origin, parse, sign
 from edge.clock import ClockState, Instant
 from edge.journal import Journal, JournalError, verify
-from edge.keys import Keyring
+from edge.keys import Key, Keyring
 from edge.merkle import Frontier
-from edge.tables import CHECKPOINTS, KEYS
+from edge.notary import ROTATED, key_change
+from edge.tables import CHECKPOINTS, KEYS, PUT_CHECKPOINT, insert
 from edge.tests.journals import NOW, StandingClock, entry
 from edge.verification import COLUMNS
 
@@ -174,7 +175,7 @@ async def test_a_file_set_back_whole_is_found_against_a_receipt_and_a_checkpoint
         assert [fault.what for fault in verify(copy, since=held).faults] == ["record.truncated"]
 
 
-def _signed_anew(copy: Copy, folder: Path) -> None:
+def _signed_anew(copy: Copy, folder: Path) -> Key:
     """The whole record with every checkpoint, by somebody with a key of his own."""
     key = Keyring(folder).make()
     rows = copy.rows()
@@ -186,6 +187,7 @@ def _signed_anew(copy: Copy, folder: Path) -> None:
         tree = Frontier().grown(row.hash for row in rows[:size])
         note = sign(Checkpoint(origin(rows[0].hash), size, tree.root), key.public, key.sign)
         copy.database.execute("insert into checkpoints values (?, ?, ?, ?)", (size, seq, note, tree.packed()))
+    return key
 
 
 def test_a_record_signed_anew_with_another_key_is_found_by_key_receipt_and_checkpoint(
@@ -200,6 +202,22 @@ def test_a_record_signed_anew_with_another_key_is_found_by_key_receipt_and_check
         whats = [fault.what for fault in verify(copy.path, key=honest.keys[0].public).faults]
         assert whats == ["record.key_unknown"]
         assert [fault.what for fault in verify(copy.path, honest.head).faults] == ["record.receipt"]
+
+
+def test_a_forger_who_names_the_true_key_as_the_successor_of_his_own_is_found_by_key(
+    sound: Path, tmp_path: Path
+) -> None:
+    true = verify(sound).keys[0].public
+    with copied(sound, tmp_path) as copy:
+        copy.put(_edit(copy.rows(), 40))
+        own = _signed_anew(copy, tmp_path / "keys")
+        rows = copy.rows()
+        sealed, head = seal(rows[-1].head, [key_change(ROTATED, own.public, true, NOW)], NOW, "boot")
+        insert(copy.database, sealed)
+        tree = Frontier().grown(row.hash for row in copy.rows())
+        note = sign(Checkpoint(origin(rows[0].hash), tree.size, tree.root), own.public, own.sign)
+        copy.database.execute(PUT_CHECKPOINT, (tree.size, head.seq, note, tree.packed()))
+    assert [fault.what for fault in verify(copy.path, key=true).faults] == ["record.key_unknown"]
 
 
 # -- bits
