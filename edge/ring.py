@@ -32,15 +32,10 @@ create table if not exists hours (seq integer primary key, before integer not nu
 SHARES: Mapping[str, float] = {"samples": 1 / 4, "minutes": 1 / 4, "hours": 1 / 8}
 TABLES: Mapping[int, str] = {MINUTE_S: "minutes", HOUR_S: "hours"}
 COUNT = "insert into counters values (?, ?) on conflict (name) do update set value = value + excluded.value"
-UNREADABLE = (
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    OverflowError,
-)  # what a damaged blob makes of itself
+# What a damaged blob makes of itself.
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, OverflowError)
 _ROOM = 64  # bytes of a row beside its blob
-_PAGE = 4096
+_PAGE = 1024
 _AT_ONCE = 32  # rows dropped in one go
 _SAMPLES = """select seq, blob from samples
   where start_ms <= ? and start_ms > ? and end_ms >= ? order by start_ms, seq"""

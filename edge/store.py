@@ -28,9 +28,9 @@ BUSY_MS = 2000  # an offline reader may hold the file for a moment
 class Settings:
     """How a file is written: `level` of synchronous, bytes of a page, pages of WAL before it is played back.
 
-    A commit writes whole pages: for rows of some hundred bytes small ones wear flash a third less (measured,
-    one and ten rows a commit) than the usual 4096. A WAL of 400 KiB is played back often enough to stay in
-    the cache and seldom enough to write most pages once.
+    A commit writes whole pages: small ones wear flash a third less than the usual 4096 (measured: rows of
+    some hundred bytes, one and ten a commit, and the blocks and frames of the history). A WAL of 400 KiB is
+    played back often enough to stay in the cache and seldom enough to write most pages once.
     """
 
     level: int
@@ -39,7 +39,7 @@ class Settings:
     shrinks: bool  # on demand: pages that were freed can be given back to the disk
 
 
-SETTINGS = {"NORMAL": Settings(1, 4096, 100, True), "FULL": Settings(2, 1024, 400, False)}
+SETTINGS = {"NORMAL": Settings(1, 1024, 400, True), "FULL": Settings(2, 1024, 400, False)}
 
 
 class StoreError(Exception):

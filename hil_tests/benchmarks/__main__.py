@@ -18,6 +18,7 @@ from hil_tests.benchmarks import (
     bench_cycle,
     bench_decide,
     bench_gateways,
+    bench_history,
     bench_journal,
     bench_memory,
     bench_modbus,
@@ -48,6 +49,16 @@ def _journal() -> Iterator[Line]:
     yield Line(
         "journal, verify", f"{verified:,.0f} rows/s", f"writing {written:,.0f} rows/s", verified / written
     )
+
+
+def _history() -> Iterator[Line]:
+    wear = bench_history.measured()
+    what = f"history, {bench_history.POINTS} points changing each second"
+    kept = wear.written_mb <= bench_history.LIMIT_MB
+    plain = f"a row a look {wear.plain_mb:,.0f} MB"
+    yield Line(f"{what}: written a day", f"{wear.written_mb:.0f} MB", plain, wear.ratio, kept)
+    yield _within(f"{what}: written a day", wear.written_mb, bench_history.LIMIT_MB, "MB", "limit")
+    yield _within(f"{what}: of a cycle", wear.cycle_us / 1e3, 1.0, "ms", "limit")
 
 
 def _decide() -> Iterator[Line]:
@@ -125,6 +136,7 @@ def _within(what: str, value: float, limit: float, unit: str, name: str) -> Line
 
 BENCHES: Mapping[str, Callable[[], Iterator[Line]]] = {
     "journal": _journal,
+    "history": _history,
     "decide": _decide,
     "cycle": _cycle,
     "modbus": _modbus,

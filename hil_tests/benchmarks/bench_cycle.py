@@ -60,6 +60,9 @@ class _Nowhere(Recorder):
     async def snapshot(self, image: ProcessImage, views: Mapping[str, CircuitView]) -> None:
         return
 
+    def observe(self, image: ProcessImage, views: Mapping[str, CircuitView]) -> None:
+        return
+
     async def keep_state(self, key: str, blob: bytes) -> None:
         return
 

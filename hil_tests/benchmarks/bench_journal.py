@@ -101,18 +101,18 @@ def _write(handle: int, data: bytes) -> None:
     os.fdatasync(handle)
 
 
-def _written() -> int:
+def written() -> int:
     """Bytes this process has had written to block devices so far."""
     text = Path("/proc/self/io").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("write_bytes"))
 
 
 async def _turn(rows: int, commit: Callable[[], Awaitable[object]]) -> Measure:
-    before, start = _written(), time.perf_counter()
+    before, start = written(), time.perf_counter()
     for _ in range(COMMITS):
         await commit()
     seconds = time.perf_counter() - start
-    return Measure(COMMITS * rows / seconds, (_written() - before) / (COMMITS * rows))
+    return Measure(COMMITS * rows / seconds, (written() - before) / (COMMITS * rows))
 
 
 def _over(turns: Sequence[Measure]) -> Measure:
