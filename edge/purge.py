@@ -12,7 +12,7 @@ import apsw
 from edge.chain import Draft, Entry, Head
 from edge.clock import ClockState, Instant
 from edge.merkle import Frontier
-from edge.notary import PURGED
+from edge.notary import PURGED, ROTATED
 from edge.records import Plain
 from edge.tables import Base, base, blob, put_base
 
@@ -24,7 +24,7 @@ _OLD = "select seq from rows where seq <= ?1 and clock_state <> ?2 and wall_ns <
 _YOUNG = "select seq from rows where seq <= ?1 and clock_state <> ?2 and wall_ns >= ?3 order by seq limit 1"
 _BOUNDARY = """
 select c.seq, r.hash, c.size, c.frontier from checkpoints c join rows r on r.seq = c.seq
-where c.seq <= ? order by c.size desc limit 1
+where c.seq <= ?1 and r.kind <> ?2 order by c.size desc limit 1
 """
 
 
@@ -43,7 +43,8 @@ def boundary(
     """Where the rows may begin instead, at most MOST_ROWS further on; None when nothing may go.
 
     A row was written before every later one: it is old enough when a later row with a clock that was set is,
-    and none before that is younger. With a clock that was never set nothing goes.
+    and none before that is younger. With a clock that was never set nothing goes. The rows never begin after
+    one of a new key: without it, nobody could tell why the next checkpoint has another signer.
     """
     if now.state is ClockState.UNSYNCED:
         return None
@@ -54,7 +55,7 @@ def boundary(
     dated = (within or 0, ClockState.UNSYNCED.value, cutoff)
     old, young = connection.execute(_OLD, dated).get, connection.execute(_YOUNG, dated).get
     upto = min(old or 0, *limits, *([] if young is None else [young - 1]))
-    found = connection.execute(_BOUNDARY, (upto,)).fetchone()
+    found = connection.execute(_BOUNDARY, (upto, ROTATED)).fetchone()
     if found is None or found[0] <= begin.head.seq:
         return None
     seq, value, size, frontier = found

@@ -242,6 +242,17 @@ async def test_a_purge_goes_on_in_bounded_steps(tmp_path: Path) -> None:
     assert verify(path).ok
 
 
+async def test_a_purge_keeps_the_row_of_a_new_key_that_the_next_checkpoint_needs(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path, StandingClock()) as journal:
+        first = await journal.append([entry(one) for one in range(100)], NOW)
+        seq = await journal.rotate_key()
+        await journal.append([entry(1, "outage.started")], later(10 * YEAR))
+        await journal.set_receipt("upstream.journal", seq)
+        assert (await journal.purge(later(10 * YEAR))).last_seq == first
+    assert verify(path).ok
+
+
 async def test_young_rows_and_rows_of_unknown_age_stay_whatever_is_asked(tmp_path: Path) -> None:
     young, undated = tmp_path / "young.db", tmp_path / "undated.db"
     await _years(young, 3)
