@@ -13,7 +13,8 @@ from pathlib import Path
 import apsw
 
 SECTOR = 512  # bytes a disk writes at once
-_KEPT = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
+_LOGS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
+_KEPT = apsw.SQLITE_OPEN_MAIN_DB | _LOGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Recording:
 
     start: dict[str, bytes]
     log: list[tuple[str, Operation]] = field(default_factory=list)
+    deleted: set[str] = field(default_factory=set)  # names that the folder may still have after a cut
 
 
 class _File(apsw.VFSFile):
@@ -62,6 +64,8 @@ class _File(apsw.VFSFile):
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         self._name = Path(path).name if flags[0] & _KEPT else ""
         self._recording = recording
+        self._folder_due = bool(flags[0] & _LOGS and flags[0] & apsw.SQLITE_OPEN_CREATE)
+        recording.deleted.discard(self._name)
         super().__init__("unix", name, flags)
 
     def _note(self, operation: Operation) -> None:
@@ -79,6 +83,10 @@ class _File(apsw.VFSFile):
     def xSync(self, flags: int) -> None:  # noqa: N802
         super().xSync(flags)
         self._note(Sync())
+        if self._folder_due:  # SQLite syncs the folder with the first sync of a log that it may have created
+            self._folder_due = False
+            self._recording.log += [(name, Sync()) for name in sorted(self._recording.deleted)]
+            self._recording.deleted.clear()
 
 
 class _Disk(apsw.VFS):
@@ -92,6 +100,7 @@ class _Disk(apsw.VFS):
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         super().xDelete(filename, syncdir)
         self._recording.log.append((Path(filename).name, Truncate(0)))
+        self._recording.deleted.add(Path(filename).name)
 
 
 @contextmanager
