@@ -97,6 +97,8 @@ class _File:
         return self._connection
 
     def _attach(self) -> apsw.Connection:
+        if self._path.is_dir():
+            raise ValueError("there is a folder in its place")
         connection = connect(self._path, "NORMAL")
         try:
             connection.execute(_SCHEMA + ring.SCHEMA)

@@ -82,7 +82,7 @@ class Keyring:
             public = decode_key(self._file(number, _PUBLIC).read_text(encoding="ascii"))
         except FileNotFoundError:  # made only in part, or taken away
             return None
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (IsADirectoryError, ValueError, TypeError, UnsupportedAlgorithm):
             path.replace(path.with_name(path.name + ".damaged"))
             return None
         key = Key.of(private) if isinstance(private, Ed25519PrivateKey) else None

@@ -113,6 +113,8 @@ class Ledger:
 
     def _attach(self) -> str:
         """Open the file and find the head of its chain; what is damaged, or nothing."""
+        if self._path.is_dir():
+            return "there is a folder in its place"
         try:
             self._connection = connect(self._path, "FULL")
             prepare(self._connection)

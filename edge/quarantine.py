@@ -56,8 +56,12 @@ class Quarantine:
         fresh, aside = beside(self._path, ".new"), self._aside()
         for leftover in (fresh, beside(fresh, "-wal"), beside(fresh, "-shm")):
             leftover.unlink(missing_ok=True)
+        if self._path.is_dir():  # nothing to save in it
+            self._path.rename(aside)
+            self._path.touch()
         self._begin(fresh, aside.name, why)
-        os.link(self._path, aside)
+        if not aside.exists():
+            os.link(self._path, aside)
         wal = beside(self._path, "-wal")
         if wal.exists():
             os.link(wal, beside(aside, "-wal"))
