@@ -6,7 +6,7 @@ is named by its id, by its circuit, or by the id of the station's outage, which 
 
 from dataclasses import replace
 
-from edge.clock import Instant
+from edge.clock import Instant, plausible
 from edge.events.group import concerned
 from edge.events.heat import Circuits, Station, changed, revised
 from edge.events.outage import CircuitWatch
@@ -101,6 +101,8 @@ def _plan(station: Station, request: PlanStop, site: Site, now: Instant) -> Plan
         return station, [], refused("request.plan_circuits", circuits=", ".join(unknown))
     if request.end <= request.begin or request.begin <= now.wall:
         return station, [], refused("request.plan_times")
+    if not plausible(request.begin) or not plausible(request.end):  # a mistyped year; 9999 has no next day
+        return station, [], refused("request.plan_year")
     if request.id in station.plans:
         return station, [], refused("request.plan_known", plan=request.id)
     plan = Plan(replace(request, circuits=tuple(dict.fromkeys(request.circuits))), now.wall)

@@ -34,6 +34,7 @@ REQUESTS: tuple[Request, ...] = (
     ExpectRecovery("o1", None, "li", "why"),
     Reattribute("o1", Cause.WATER, "li", "why"),
     PlanStop("p1", ("attic",), 1.0, 0.0, "repair", "li", "why"),
+    PlanStop("p2", ("high",), 253_402_271_940.0, 253_402_271_950.0, "repair", "li", "the year 9999"),
     CancelPlan("p1", "li", "why"),
 )
 
