@@ -127,9 +127,16 @@ async def _working(
     yield BusWorker(name, driver, devices, {}, inbox, clock, TIMEOUT_S, traffic)
 
 
+# A frame that nobody asked for, with the right unit, function and length: where it comes after the next request
+# no master can tell it from the answer. The table's own test asks seldom; here a period is some milliseconds.
+HURRIED = frozenset({"again, unasked", "a neighbour's unit"})
+
+
 def _table_troubles(wire: Wire, dice: random.Random, witness: Memory) -> Trouble:
-    """Any fault of the table, at one unit."""
+    """Any fault of the table, at one unit; on a serial line none that needs time to be told from truth."""
     rows = [row for row in fault_table.FAULTS if wire.kind in row.kinds and not row.once and not row.stuck]
+    if wire.kind == "rtu":
+        rows = [row for row in rows if row.name not in HURRIED]
     witness.split = True
 
     async def begin() -> None:
