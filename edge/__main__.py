@@ -167,10 +167,46 @@ def _verify(options: argparse.Namespace, texts: Texts) -> int:
 
 def _add_export(commands: "Commands[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("export", help="write a journal as JSON Lines or CSV / 导出记录")
-    parser.add_argument("journal", type=Path, help=f"{JOURNAL} of a service, or a copy of it")
-    parser.add_argument("--format", choices=["jsonl", "csv"], default="jsonl")
+    parser.add_argument("journal", type=Path, nargs="?", help=f"{JOURNAL} of a service, or a copy of it")
+    parser.add_argument("--format", choices=["jsonl", "csv"], default="jsonl", help="of a journal")
+    parser.add_argument("--history", type=Path, help="history.sqlite: measured values as CSV / 导出历史数据")
+    parser.add_argument("--points", nargs="+", default=[], help="of the history (default: all) / 测点")
+    parser.add_argument("--from", dest="begin", type=_moment, help="Beijing time, 2026-11-18T08:00 / 起")
+    parser.add_argument("--to", dest="end", type=_moment, help="up to before / 止")
+    parser.add_argument("--step", choices=["raw", "minute", "hour"], default="hour", help="/ 粒度")
     parser.add_argument("--output", type=Path, help="file to write (default: standard output)")
     parser.set_defaults(command=_export)
+
+
+def _moment(text: str) -> float:
+    from edge.history_export import moment  # noqa: PLC0415
+
+    try:
+        return moment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected YYYY-MM-DD[THH:MM], not {text!r}") from error
+
+
+def _export_history(options: argparse.Namespace, texts: Texts) -> int:
+    import apsw  # noqa: PLC0415 - only to name its error
+
+    from edge.history_export import NoPointError, export  # noqa: PLC0415
+
+    if not options.history.is_file():
+        print(texts("cli.no_file", file=options.history), file=sys.stderr)
+        return 2
+    span = (options.begin, options.end)
+    try:
+        with _output(options.output) as out:
+            rows = export(options.history, out, options.points, options.step, *span, texts)
+    except NoPointError as error:
+        print(texts("cli.export.no_point", point=error), file=sys.stderr)
+        return 1
+    except apsw.Error as error:
+        print(texts("cli.not_a_history", file=options.history, why=error), file=sys.stderr)
+        return 2
+    print(texts("cli.export.history", rows=rows), file=sys.stderr)
+    return 0
 
 
 def _export(options: argparse.Namespace, texts: Texts) -> int:
@@ -178,6 +214,11 @@ def _export(options: argparse.Namespace, texts: Texts) -> int:
 
     from edge.export import export  # noqa: PLC0415
 
+    if (options.journal is None) == (options.history is None):
+        print(texts("cli.export.what"), file=sys.stderr)
+        return 2
+    if options.history is not None:
+        return _export_history(options, texts)
     if not options.journal.is_file():
         print(texts("cli.no_file", file=options.journal), file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ Layout of a blob (see blocks.py for its coding), a place for each point:
     [ids, good, uncertain, bad, scales, lows, highs, firsts, lasts, means]
     scales   steps per unit, 0 where the five are floats; None in the five where no look was GOOD
     lows     in steps; highs, firsts, lasts in steps above the low
-    means    in tenths of a step above the low
+    means    above the low, in the finer steps of `_finer`
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -26,7 +26,6 @@ from edge.frames import GOOD, UNCERTAIN, Name
 
 MINUTE_S, HOUR_S = 60, 3600
 UNSEEN_MS = 30_000  # a minute of which so much was not looked at is partial
-_FINER = 10  # a mean lies between the steps
 # What counts up: its difference says something, its mean nothing.
 TOTALS = frozenset(
     {
@@ -188,7 +187,12 @@ def _coded(each: Sums) -> tuple[float | None, ...]:
     if not scale:
         return (0, each.low, each.high, each.first, each.last, mean)
     low, high, first, last = whole
-    return (scale, low, high - low, first - low, last - low, round((mean * scale - low) * _FINER))
+    return (scale, low, high - low, first - low, last - low, round((mean - each.low) * _finer(scale)))
+
+
+def _finer(scale: int) -> int:
+    """Steps per unit of a mean, which lies between those of its values; a state's is a share of time."""
+    return max(10 * scale, 200)
 
 
 def decode(blob: bytes, names: Mapping[int, Name], only: str | None = None) -> dict[Name, Sums]:
@@ -208,7 +212,8 @@ def _decoded(good: int, coded: Sequence[Any]) -> Sums:
     scale, low, high, first, last, mean = coded
     if scale:
         high, first, last = (low + high) / scale, (low + first) / scale, (low + last) / scale
-        low, mean = low / scale, (low + mean / _FINER) / scale
+        low = low / scale
+        mean = low + mean / _finer(scale)
     if not all(map(isfinite, (low, high, first, last, mean))):
         raise ValueError("a value that is not finite")
     return Sums(int(good), 0, 0, low, high, mean * good, first, last)

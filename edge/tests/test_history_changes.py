@@ -187,7 +187,8 @@ async def test_samples_are_read_back_by_point_and_time_also_after_a_restart(tmp_
 
 async def test_a_point_that_turned_bad_is_bad_from_that_moment(tmp_path: Path) -> None:
     bad = Reading.bad(Reason.NO_ANSWER, Unit.CELSIUS, float(WALL))
-    images: list[Image] = [{SUPPLY: celsius(40.0)}] * 20 + [{SUPPLY: bad}] * 20 + [{}] * 20
+    images: list[Image] = [{SUPPLY: celsius(40.0)} for _ in range(20)]
+    images += [{SUPPLY: bad} for _ in range(20)] + [{} for _ in range(20)]
     async with await History.open(tmp_path / "history.db", LIMIT) as history:
         await _looked(history, [*images, {}])
         found = await history.samples(SUPPLY, WALL, WALL + 60)
