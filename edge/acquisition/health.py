@@ -26,6 +26,7 @@ class Health:
     earliest: float = math.inf  # the window of the next probe
     latest: float = math.inf
     took_s: float = 0.0
+    half: bool = False  # it answered a probe, and not what was asked next
 
     @property
     def trusted(self) -> bool:
@@ -37,7 +38,7 @@ class Health:
         if self.failures == 0:
             self.since = now
         self.failures += 1
-        self.good = 0
+        self.good, self.half = 0, False
         self.took_s = took_s
         pause_s = self.pause_s(period_s)
         self.earliest, self.latest = now + WINDOW[0] * pause_s, now + WINDOW[1] * pause_s
@@ -45,6 +46,13 @@ class Health:
             return False
         self.lost = True
         return True
+
+    def answered_half(self, now: float, took_s: float, period_s: float) -> bool:
+        """It answered a probe but not the read behind it: a failure, but it lives and is asked again soon."""
+        lost = self.failed(now, took_s, period_s)
+        self.half = True
+        self.earliest, self.latest = now + WINDOW[0] * period_s, now + WINDOW[1] * period_s
+        return lost
 
     def doubt(self, took_s: float) -> None:
         """It answered, but not all of it, which cost the line as much as silence: on trial again."""
@@ -54,7 +62,7 @@ class Health:
     def answered(self) -> bool:
         """A read succeeded; True when a lost device is back by it."""
         returned, self.lost = self.lost, False
-        self.failures = 0
+        self.failures, self.half = 0, False
         self.good += 1
         return returned
 

@@ -141,29 +141,36 @@ class BusWorker:
 
     async def _read(self, turn: Turn) -> None:
         device, begun = turn.device, self.clock.now().monotonic
-        probing = turn.task is Task.PROBE
-        points = (device.probe,) if probing else device.points_of(turn.groups)
+        probing = turn.task is Task.PROBE and not device.health.half and len(device.points) > 1
+        readings: Mapping[str, Reading] = {}
         try:
-            readings = await self.driver.read(points)
-            if probing and len(device.points) > 1:  # it lives: everything it has, at once
-                readings = await self.driver.read(device.points)
+            if probing:
+                readings = await self.driver.read((device.probe,))
+            # a probe was answered: it lives, everything it has at once
+            whole = device.points if turn.task is Task.PROBE else device.points_of(turn.groups)
+            readings = await self.driver.read(whole)
         except DriverError as error:
-            self._read_failed(device, error, begun)
+            self._read_failed(device, error, begun, readings)
         else:
             self._read_succeeded(turn, readings)
             took_s = self.clock.now().monotonic - begun
             if took_s >= self._schedule.timeout_s and _left_out(readings):
                 device.health.doubt(took_s)
 
-    def _read_failed(self, device: PolledDevice, error: DriverError, begun: float) -> None:
+    def _read_failed(
+        self, device: PolledDevice, error: DriverError, begun: float, probed: Mapping[str, Reading]
+    ) -> None:
+        """`probed` is what a probe gave before the read behind it failed."""
         now = self.clock.now()
         reason = next(reason for kind, reason in REASONS if isinstance(error, kind))
         bad = {point.name: Reading.bad(reason, point.unit, now.wall) for point in device.points}
-        self.inbox.put(bad, now.monotonic, now.wall)
+        known = {name: reading for name, reading in probed.items() if name in bad}
+        self.inbox.put(bad | known, now.monotonic, now.wall)
         device.statistics.errors += 1
         device.statistics.last_error = str(error)
         device.statistics.interrupted()
-        if device.health.failed(now.monotonic, now.monotonic - begun, device.period_s):
+        judge = device.health.answered_half if probed else device.health.failed
+        if judge(now.monotonic, now.monotonic - begun, device.period_s):
             self._tell("device.lost", device.id, {"bus": self.id, "error": str(error)})
 
     def _read_succeeded(self, turn: Turn, readings: Mapping[str, Reading]) -> None:

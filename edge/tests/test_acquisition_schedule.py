@@ -6,11 +6,11 @@ import logging
 import random
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
-from drivers import Driver, Point, Unit
+from drivers import Driver, NoAnswerError, Point, Reading, Unit
 from edge.acquisition import BusWorker, Input, PolledDevice
 from edge.acquisition.statistics import p99
 from edge.image import Inbox
@@ -361,3 +361,35 @@ def test_a_week_of_flapping_devices_leaves_nothing_behind_in_memory(caplog: pyte
         in_simulated_time(story())
     finally:
         tracemalloc.stop()
+
+
+def test_a_device_that_answers_strictly_every_second_request_is_read_all_the_time() -> None:
+    async def story() -> None:
+        line = lines(1.0)
+        whole = deaf_to_every_second_request(line.worker.driver, "d3")
+        await line.run(300.0)
+        assert len(whole) >= 300 / 5
+        assert not line.device("d3").lost
+        assert not [event for event in line.worker.drain_events() if event.kind == "device.lost"]
+        for name in set(EIGHT) - {"d3"}:
+            assert p99(line.intervals(f"{name}.a")) <= 1.2  # type: ignore[operator]
+
+    in_simulated_time(story())
+
+
+def deaf_to_every_second_request(driver: Driver, device: str) -> list[float]:
+    """A device is; when all its points were read is in the list that is returned."""
+    read, asked, whole = driver.read, count(), list[float]()
+
+    async def every_second(points: Sequence[Point]) -> Mapping[str, Reading]:
+        if points[0].device != device:
+            return await read(points)
+        if next(asked) % 2:
+            await asyncio.sleep(0.5)
+            raise NoAnswerError("it did not listen")
+        if len(points) > 1:
+            whole.append(asyncio.get_running_loop().time())
+        return await read(points)
+
+    driver.read = every_second  # type: ignore[method-assign]
+    return whole
