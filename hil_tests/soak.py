@@ -127,7 +127,7 @@ async def _working(
     yield BusWorker(name, driver, devices, {}, inbox, clock, TIMEOUT_S, traffic)
 
 
-# A frame that nobody asked for, with the right unit, function and length: where it comes after the next request
+# A frame nobody asked for, with the right unit, function and length: where it comes after the next request
 # no master can tell it from the answer. The table's own test asks seldom; here a period is some milliseconds.
 HURRIED = frozenset({"again, unasked", "a neighbour's unit"})
 
