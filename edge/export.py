@@ -3,7 +3,8 @@
 JSON Lines keep all that the hash was made from, so that the chain can be checked from them alone. CSV is for
 people: UTF-8 with a mark so that spreadsheets read Chinese, times in Beijing civil time (Asia/Shanghai).
 Beside the time that was recorded stands the one it is dated to (`times.py`): the same shift holds for the
-times inside a body.
+times inside a body. Inside the details, too, times are civil times, names of the catalogue are its words, and
+numbers are as short as they are read.
 A row that does not verify is not shown as if it did: in its place stands what is wrong with it.
 """
 
@@ -11,6 +12,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +24,7 @@ import apsw
 
 from edge.chain import Fault, Row, check_body
 from edge.steps import ANCHOR
-from edge.texts import Texts
+from edge.texts import LANGUAGES, Texts
 from edge.times import Anchors, Dated, anchors, date
 from edge.verification import DAMAGE, Found, Scan, fetch, opened
 
@@ -45,6 +47,9 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is run, not shown, by spreadsheets
 _ANCHORS = "select seq from rows where kind = ? order by seq"
 _TIMES = ("occurred", "detected")  # of the event itself; columns of their own
+# Names of times within a body, besides all that end in _at.
+_MOMENTS = frozenset(("since", "until", "due", "at", "from", "to", "counted_to", "expected_recovery"))
+_OLDEST = 1e9  # Unix s, 2001: below it no clock was set
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +110,52 @@ def _json_lines(found: Iterator[Found], known: Anchors) -> Iterator[tuple[Found,
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value.keys() != set(LANGUAGES):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
 
-def _word(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _is_time(name: str, value: float) -> bool:
+    """Unix seconds, by the name; a clock that was never set shows its seconds."""
+    last = name.rpartition(".")[2]
+    return (last in _MOMENTS or last.endswith("_at")) and value >= _OLDEST
 
 
-def _details(content: Mapping[str, Any]) -> str:
+def _number(value: float) -> str:
+    """As many places as somebody reads; JSON Lines have them all."""
+    short = round(value, 3) if abs(value) >= 1.0 else float(f"{value:.3g}")
+    return json.dumps(short)
+
+
+def _text(value: str, texts: Texts) -> str:
+    """A key of the catalogue in words, unless they have gaps to fill in."""
+    spoken = texts(value) if "." in value else value
+    return value if "{" in spoken else spoken
+
+
+def _word(name: str, value: object, texts: Texts) -> str:
+    match value:
+        case str():
+            return _text(value, texts)
+        case float() if _is_time(name, value):
+            return local(value)
+        case float() if math.isfinite(value):
+            return _number(value)
+        case dict() if value.keys() == set(LANGUAGES):
+            return str(value[texts.language])
+        case dict():
+            return (
+                "{" + ", ".join(f"{key}: {_word(str(key), one, texts)}" for key, one in value.items()) + "}"
+            )
+        case list():
+            return "[" + ", ".join(_word(name, one, texts) for one in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _details(content: Mapping[str, Any], texts: Texts) -> str:
     rest = {key: value for key, value in content.items() if key not in _TIMES}
-    return "; ".join(f"{key}: {_word(value)}" for key, value in _flat(rest))
+    return "; ".join(f"{key}: {_word(key, value, texts)}" for key, value in _flat(rest))
 
 
 def _cell(text: str) -> str:
@@ -136,7 +174,7 @@ def _csv_row(row: Row, dated: Dated, texts: Texts) -> list[str]:
         texts(f"kind.{row.kind}"),
         row.subject,
         *(local(content.get(time)) for time in _TIMES),
-        _details(content),
+        _details(content, texts),
         row.hash.hex(),
         "",
     ]

@@ -13,6 +13,7 @@ import pytest
 from edge.clock import ClockState, Instant
 from edge.export import COLUMNS, Exported, export, local
 from edge.journal import Entry, Journal, verify
+from edge.records import Plain
 from edge.steps import anchor
 from edge.tests.journals import NOW, StandingClock, entry
 from edge.texts import LANGUAGES, Texts
@@ -139,6 +140,29 @@ async def test_rows_from_before_the_clock_was_set_are_dated_by_an_anchor_and_sti
     ]
     assert verify(path).ok
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("language", "area"), [("zh", "高区"), ("en", "high")])
+async def test_details_are_for_a_reader_and_json_lines_keep_every_digit(
+    tmp_path: Path, language: str, area: str
+) -> None:
+    wall = 1_795_000_000.0
+    body: dict[str, Plain] = {
+        "area": {"zh": "高区", "en": "high"},
+        "due": wall,
+        "kwh": 12.545555555555557,
+        "list": [{"since": wall, "value": 0.001234567}],
+    }
+    path = tmp_path / "journal.db"
+    async with await Journal.open(path, StandingClock()) as journal:
+        await journal.append([Entry("outage.changed", "high", body)], NOW)
+    row = dict(zip(COLUMNS, _csv(path, language)[1], strict=True))
+    moment = "2026-11-18T19:06:40.000+08:00"
+    told = f"area: {area}; due: {moment}; kwh: 12.546; list: [{{since: {moment}, value: 0.00123}}]"
+    assert row["details"] == told
+    out = io.BytesIO()
+    export(path, out, "jsonl", Texts.load(language))
+    assert json.loads(out.getvalue())["body"] == body
 
 
 async def test_an_anchor_whose_body_was_changed_dates_nothing(tmp_path: Path) -> None:
