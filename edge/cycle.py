@@ -162,7 +162,7 @@ class Cycle:
             image,
             decision.views,
             self.site,
-            self.limits,
+            replace(self.limits, disk_full=self.recorder.disk_full),
             now,
             [request for request, _ in asked],
         )

@@ -252,6 +252,8 @@ STATION_ALARMS: tuple[Row[StationFacts], ...] = (
     ),
     Row("sump_high", 1, Seconds(10), _sump, lambda f: f.sump_m, _M, 0.02, latched=True),
     Row("primary_dp_low", 2, Seconds(60), _primary_dp, lambda f: f.source_bar, _BAR, 0.05),
+    # longer than a file that is written and removed again (our choice); the row storage.full comes at once
+    Row("disk_full", 2, Seconds(10), lambda f: _truth(f.disk_full), lambda f: _number(f.disk_full), _ST),
     Row("door_open", 3, Seconds(60), lambda f: _truth(f.door), lambda f: _number(f.door), _ST),
 )
 

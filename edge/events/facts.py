@@ -27,14 +27,16 @@ _SHORT_SHARE = 0.25  # of the deficit: a supply this close to its setpoint gives
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits that are no property of one circuit. None: not judged.
+    """What is no property of one circuit. None: not judged.
 
     `room_minimum_c` comes from the regulation pack; `sump_high_m` is the flood mark of an enclosed space
-    (our choice: 1 m, above the level at which a drain pump has long started).
+    (our choice: 1 m, above the level at which a drain pump has long started). `disk_full` is the gateway's
+    own trouble, known each cycle.
     """
 
     room_minimum_c: float | None = None
     sump_high_m: float | None = 1.0
+    disk_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ class StationFacts:
     sump_high_m: float | None
     source_bar: float | None
     source_minimum_bar: float
+    disk_full: bool = False
 
 
 def first(*values: float | None) -> float | None:
@@ -261,4 +264,5 @@ def station_facts(
         sump_high_m=limits.sump_high_m,
         source_bar=image.value("station.primary_differential_pressure"),
         source_minimum_bar=max(circuit.detection.source_pressure_bar for circuit in site.circuits),
+        disk_full=limits.disk_full,
     )
