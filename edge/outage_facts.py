@@ -3,8 +3,8 @@
     record                                facts
     an outage                             one, with the cause that stands and every expectation ever made
     one that is a plan's (`within`)       planned, known since the plan was entered, told when its notice says
-    one that outlasts its plan            the same, for the refund; and one more, a sudden stop from the end of
-                                          the plan, for the duties of the time after it
+    one that outlasts its plan            the same, for the refund; and one more, a sudden stop from the end
+                                          of the plan, for the duties of the time after it
     one that began before its plan        not planned
     a plan whose stop has not begun       planned, from its beginning to its end, one for each circuit
 Whether water or power was cut from outside, no evidence of the station tells: `supply_cut` stays unknown.
@@ -34,6 +34,7 @@ def of_outage(outage: Outage, phase: Phase) -> dict[str, OutageFacts]:
         expected_recovery=outage.expected_recovery,
         expectations=tuple(Expectation(one.at, one.recovery) for one in outage.expectations),
         phase=phase,
+        began=_began(outage),
     )
     if plan is None:
         return {whole.id: whole}
@@ -44,6 +45,15 @@ def of_outage(outage: Outage, phase: Phase) -> dict[str, OutageFacts]:
     if plan.relation != "overrun":
         return {whole.id: whole}
     return {whole.id: whole, **_overrun(outage, plan.end, phase)}
+
+
+def _began(outage: Outage) -> float | None:
+    """When heat was lost by the clock as it was set since; None where it was not set meanwhile."""
+    if not outage.clock_s:
+        return None
+    if outage.ended_at is None or outage.lasted_s is None:
+        return outage.lost_at + outage.clock_s
+    return outage.ended_at - outage.lasted_s
 
 
 def _overrun(outage: Outage, end: float, phase: Phase) -> dict[str, OutageFacts]:

@@ -107,7 +107,7 @@ def _raised(trigger: Trigger, outage: OutageFacts) -> tuple[Raised, float] | Non
         return None
     if trigger.hours is None or trigger.boundary is None:
         kind = Raised.PLANNED if outage.planned else Raised.AT_ONCE
-        return kind, outage.detected_at if outage.planned else outage.lost_at
+        return kind, outage.detected_at if outage.planned else outage.start
     return _crossing(trigger.hours, trigger.boundary, outage)
 
 
@@ -115,11 +115,11 @@ def _crossing(hours: float, boundary: Boundary, outage: OutageFacts) -> tuple[Ra
     ways = [
         (made.made_at, Raised.PLANNED if outage.planned else Raised.EXPECTED)
         for made in outage.known
-        if made.recovery is not None and reached((made.recovery - outage.lost_at) / HOUR_S, hours, boundary)
+        if made.recovery is not None and reached((made.recovery - outage.start) / HOUR_S, hours, boundary)
     ]
     lasting = outage.ended_at is None or reached(outage.duration(outage.ended_at) / HOUR_S, hours, boundary)
     if lasting:
-        ways.append((outage.lost_at + hours * HOUR_S, Raised.ELAPSED))
+        ways.append((outage.start + hours * HOUR_S, Raised.ELAPSED))
     if not ways:
         return None
     at, kind = min(ways)
@@ -146,7 +146,7 @@ def _within(pack: Pack, rule: DutyRule, outage: OutageFacts, _: float) -> _Deadl
     hours = rule.deadline.hours if name is None else pack.number(name)
     if hours is None:
         return None, (name,) if name is not None else ()
-    return outage.lost_at + hours * HOUR_S, ()
+    return outage.start + hours * HOUR_S, ()
 
 
 def _before(_pack: Pack, rule: DutyRule, outage: OutageFacts, _: float) -> _Deadline:

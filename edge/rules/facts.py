@@ -34,8 +34,9 @@ class OutageFacts:
     """A circuit without heat, or planned to be. Times are Unix s.
 
     `lost_at` is when heat was (or by plan will be) lost, `detected_at` when that became known: for a planned
-    stop, when the plan was entered. `expected_recovery` is the present expectation; `expectations` are all
-    that were ever made, so that a duty once raised by one does not vanish when it is revised.
+    stop, when the plan was entered. `began` is `lost_at` by the clock as it was set since (None: it was not):
+    lengths and deadlines count from it. `expected_recovery` is the present expectation; `expectations` are
+    all that were ever made, so that a duty once raised by one does not vanish when it is revised.
     """
 
     id: str
@@ -55,6 +56,7 @@ class OutageFacts:
     trial_run: bool = False
     maintenance: bool = False  # ordinary overhaul
     phase: Phase = Phase.SEASON  # of the day heat was lost
+    began: float | None = None
 
     def __post_init__(self) -> None:
         if self.ended_at is not None and self.ended_at < self.lost_at:
@@ -67,10 +69,15 @@ class OutageFacts:
         listed = any(made.recovery == self.expected_recovery for made in self.expectations)
         return self.expectations if listed else (*self.expectations, present)
 
+    @property
+    def start(self) -> float:
+        """When heat was lost by the present clock (Unix s)."""
+        return self.lost_at if self.began is None else self.began
+
     def duration(self, now: float) -> float:
         """Seconds without heat up to `now` or the end; 0 before the start."""
         end = now if self.ended_at is None else self.ended_at
-        return max(0.0, end - self.lost_at)
+        return max(0.0, end - self.start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def _due(pack: Pack, rule: OutageRefund, outage: OutageFacts, end: float, basis:
     rounding = rule.rounding or pack.text(rule.rounding_parameter)
     share = rule.share if rule.share_parameter is None else pack.number(rule.share_parameter)
     by_hour = rule.kind == "by_hour"
-    quantity = outage.duration(end) / HOUR_S if by_hour else _days(rounding, outage.lost_at, end)
+    quantity = outage.duration(end) / HOUR_S if by_hour else _days(rounding, outage.start, end)
     missing = list(basis.missing)
     if quantity is None and rule.rounding_parameter is not None:
         missing.append(rule.rounding_parameter)

@@ -53,7 +53,7 @@ def repair_class(pack: Pack, outage: OutageFacts, now: float) -> RepairVerdict:
 def _classify(pack: Pack, repair: Repair, outage: OutageFacts, now: float) -> RepairVerdict:
     recovery = outage.expected_recovery if outage.ended_at is None else outage.ended_at
     floor = _of(repair, outage.duration(now))
-    expected = None if recovery is None else _of(repair, recovery - outage.lost_at)
+    expected = None if recovery is None else _of(repair, recovery - outage.start)
     key, reason = _ruling(repair, floor, expected)
     ruling = expected if reason == "expected" and expected is not None else floor
     first = ruling.deadline_from_h
@@ -65,12 +65,12 @@ def _classify(pack: Pack, repair: Repair, outage: OutageFacts, now: float) -> Re
         at_least=floor.key,
         expected_key=None if expected is None else expected.key,
         forced=expected is not None and reason == "elapsed",
-        due=outage.lost_at + ruling.deadline_h * HOUR_S,
-        due_from=None if first is None else outage.lost_at + first * HOUR_S,
+        due=outage.start + ruling.deadline_h * HOUR_S,
+        due_from=None if first is None else outage.start + first * HOUR_S,
         missing=unknown + validity(pack, local_day(outage.lost_at)),
         evidence={
             "elapsed_h": outage.duration(now) / HOUR_S,
-            "expected_h": None if recovery is None else (recovery - outage.lost_at) / HOUR_S,
+            "expected_h": None if recovery is None else (recovery - outage.start) / HOUR_S,
             "words": ruling.words,
         },
     )

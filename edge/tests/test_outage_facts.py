@@ -16,6 +16,7 @@ from edge.requests import PlanStop
 from edge.resources import config_dir
 from edge.rules import Pack, load_pack
 from edge.rules.facts import Expectation, Phase
+from edge.rules.refund import refund_basis
 
 SITE = read_site(config_dir() / "sites" / "demo.toml")
 H = 3600.0
@@ -94,3 +95,31 @@ def test_an_outage_that_is_opened_again_owes_its_repair_again_and_one_refund_of_
     assert [kind for kind, _ in kinds] == ["duty.closed", "duty.opened", "duty.closed"]
     refunds = [event.body["reason"] for event in (*first, *last) if event.kind == "refund.basis"]
     assert refunds == ["below_threshold", "due"]
+
+
+@pytest.mark.parametrize("step_h", [1.0, -1.0, -87_600.0])
+def test_setting_the_clock_makes_no_outage_longer_or_shorter_before_the_rules(
+    pack: Pack, step_h: float
+) -> None:
+    """Heat is lost for 26 hours; after two of them the clock is set by `step_h`."""
+    set_ = replace(OUTAGE, clock_s=step_h * H)
+    (facts,) = of_outage(set_, Phase.SEASON).values()
+    assert facts.duration(LOST + (20.0 + step_h) * H) == 20.0 * H
+    over = replace(set_, ended_at=max(LOST, LOST + (26.0 + step_h) * H), lasted_s=26.0 * H)
+    (facts,) = of_outage(over, Phase.SEASON).values()
+    assert (facts.lost_at, facts.duration(0.0)) == (LOST, 26.0 * H)
+    basis = refund_basis(pack, facts)
+    unset = replace(OUTAGE, ended_at=LOST + 26.0 * H, lasted_s=26.0 * H)
+    (plain,) = of_outage(unset, Phase.SEASON).values()
+    assert basis.evidence["hours"] == 26.0
+    assert basis.quantity == refund_basis(pack, plain).quantity
+
+
+def test_a_deadline_stays_as_far_away_when_the_clock_is_set(pack: Pack) -> None:
+    memory, said = follow(Compliance(), pack, SITE, {"high": OUTAGE}, [], at(0.1))
+    due = {duty.id: duty.due for duty in memory.duties["high-1"]}
+    memory, said = follow(memory, pack, SITE, {"high": replace(OUTAGE, clock_s=H)}, [], at(1.2))
+    assert {duty.id: duty.due for duty in memory.duties["high-1"]} == {
+        name: None if moment is None else moment + H for name, moment in due.items()
+    }
+    assert said == ()
