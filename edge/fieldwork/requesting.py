@@ -178,5 +178,5 @@ def moment(text: str, now: float) -> float:
         late = hour == "24" and minute == "00"
         found = datetime.fromisoformat(f"{day} {'00' if late else hour.zfill(2)}:{minute}")
         return (found.replace(tzinfo=CHINA) + timedelta(days=late)).timestamp()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise FieldworkError("bad_time", given=text[:40]) from error

@@ -147,7 +147,10 @@ def test_a_time_is_written_as_people_write_it_in_the_stations_zone(text: str, se
     assert moment(text, WALL) == WALL + seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "25:00", "2026-02-30 08:00", "+2", "24:01", "9999999", "1:2"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "25:00", "2026-02-30 08:00", "+2", "24:01", "9999999", "1:2", "9999-12-31 24:00"],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(FieldworkError, match="bad_time"):
         moment(text, WALL)
