@@ -22,6 +22,7 @@ class Health:
     failures: int = 0  # in a row
     since: float = 0.0  # of the first of them
     good: int = TRUSTED_AFTER  # reads in a row
+    on_trial: bool = False  # it failed twice within so many reads
     lost: bool = False
     earliest: float = math.inf  # the window of the next probe
     latest: float = math.inf
@@ -31,14 +32,15 @@ class Health:
     @property
     def trusted(self) -> bool:
         """True while its reads may be expected to be answered."""
-        return self.failures == 0 and self.good >= TRUSTED_AFTER
+        return self.failures == 0 and not self.on_trial
 
     def failed(self, now: float, took_s: float, period_s: float) -> bool:
         """A read failed; True when the device counts as lost from now on."""
         if self.failures == 0:
             self.since = now
         self.failures += 1
-        self.good, self.half = 0, False
+        self._doubted()
+        self.half = False
         self.took_s = took_s
         pause_s = self.pause_s(period_s)
         self.earliest, self.latest = now + WINDOW[0] * pause_s, now + WINDOW[1] * pause_s
@@ -56,14 +58,21 @@ class Health:
 
     def doubt(self, took_s: float) -> None:
         """It answered, but not all of it, which cost the line as much as silence: on trial again."""
-        self.good = 0
+        self._doubted()
+        self.on_trial = True
         self.took_s = took_s
+
+    def _doubted(self) -> None:
+        """One failure may be anybody's; a second one soon after is this device's."""
+        self.on_trial = self.on_trial or self.good < TRUSTED_AFTER
+        self.good = 0
 
     def answered(self) -> bool:
         """A read succeeded; True when a lost device is back by it."""
         returned, self.lost = self.lost, False
         self.failures, self.half = 0, False
         self.good += 1
+        self.on_trial = self.on_trial and self.good < TRUSTED_AFTER
         return returned
 
     def pause_s(self, period_s: float) -> float:

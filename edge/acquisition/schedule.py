@@ -56,10 +56,10 @@ class Schedule:
         """What may wait for control inputs and errands: slow points, fail-safe registers, probes."""
         return self._read(now, urgent=False) or self._fail_safe(now) or self._probe(now)
 
-    def begun(self, turn: Turn, now: float) -> None:
-        """`turn` starts: what may fail is followed by a rest."""
+    def ended(self, turn: Turn, began: float, now: float) -> None:
+        """What might have failed is followed by a rest: short where the device answered, long where not."""
         if turn.cautious:
-            self._rest_until = now + SHARE * self._cost_s(turn.device)
+            self._rest_until = now + SHARE * (now - began)
 
     def next_due(self, now: float) -> float:
         """When to look again; in the future. Call when nothing was to be done at `now`."""

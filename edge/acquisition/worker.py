@@ -127,8 +127,8 @@ class BusWorker:
         if turn is None:
             await self._idle(min(self._schedule.next_due(now), self.writes.next_due()))
             return
-        self._schedule.begun(turn, now)
         await (self._verify(turn.device) if turn.task is Task.FAIL_SAFE else self._read(turn))
+        self._schedule.ended(turn, now, self.clock.now().monotonic)
 
     async def _idle(self, until: float) -> None:
         """Wait for the next due time, a command or an errand, whichever is first."""

@@ -102,6 +102,25 @@ def test_a_faulty_device_raises_its_neighbours_p99_interval_by_a_fifth_at_most(s
     in_simulated_time(story())
 
 
+def test_on_a_tight_line_one_lost_answer_costs_a_device_its_pace_for_a_moment_only() -> None:
+    async def story() -> None:
+        line = Line({"fast": [one("fast", "a", 0.4)], **{name: [one(name, "a", 2.0)] for name in EIGHT[:4]}})
+
+        async def stutter() -> None:
+            await asyncio.sleep(50.0)
+            line.field.dead.update(EIGHT[:4])
+            await asyncio.sleep(1.9)  # each misses one answer; the time limit is longer than the fast period
+            line.field.dead.clear()
+
+        task = asyncio.create_task(stutter())
+        await line.run(180.0)
+        await task
+        for name in EIGHT[:4]:
+            assert len(line.times(f"{name}.a", since=80.0)) >= 0.9 * 100.0 / 2.0
+
+    in_simulated_time(story())
+
+
 def test_a_device_that_now_and_then_leaves_half_of_it_unanswered_costs_its_neighbours_as_little() -> None:
     async def story() -> None:
         line = lines(1.0)
