@@ -151,10 +151,12 @@ class RecordMachine(RuleBasedStateMachine):
         return rows
 
     def teardown(self) -> None:
-        self._end()
-        self._verify()
-        self.runner.close()
-        shutil.rmtree(self.folder)
+        try:
+            self._end()
+            self._verify()
+        finally:
+            self.runner.close()
+            shutil.rmtree(self.folder)
 
     # --- what is done to it ---
 
@@ -207,6 +209,8 @@ class RecordMachine(RuleBasedStateMachine):
         assert before is None or purged.last_seq < before
         assert _too_young(gone, left, now, max(days, 30.0) * DAY_S) == []
         self.model = self.model.with_rows(self._new_rows(["journal.purged"])).without(purged.last_seq)
+        if any(row.kind == "key.rotated" for row in gone):
+            self.given = ""  # nothing in the file vouches any more for the key that signed it
         self.done["purge"] += 1
 
     @precondition(lambda self: self.model.head.seq > 0)
