@@ -29,7 +29,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SMALLEST_LIMIT = 1 << 18  # bytes: below it a file holds little but its own structure
-LOOKED_AT = 1000  # points a cycle; of more points than that only every second, third ... cycle is looked at
+LOOKED_AT = 1000  # points, every cycle; of larger sites every so many cycles, so that it is
+SHARED = 250  # points a cycle on the average
 BACKLOG = 120  # looks that may wait for a slow disk; each holds the readings of one moment
 _SHED_AT_ONCE = 25  # frames: what is moved for them needs room itself, about as much as they take
 _SHED_DOWN_TO = 1440  # frames, a day of them at one a minute, stay on a full disk
@@ -91,7 +92,7 @@ class History:
         stored is logged and counted; what cannot be looked at because the disk is too slow is left out.
         """
         self._cycles += 1
-        every = -(-len(readings) // LOOKED_AT) or 1
+        every = 1 if len(readings) <= LOOKED_AT else -(-len(readings) // SHARED)
         if self._closed or self._cycles % every or self._given - self._taken >= BACKLOG:
             return
         self._given += 1

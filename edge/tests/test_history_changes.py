@@ -237,7 +237,7 @@ async def test_a_large_site_is_looked_at_less_often_so_that_the_work_stays_the_s
     async with await History.open(tmp_path / "history.db", 1 << 24) as history:
         await _looked(history, [*images, images[0], images[0]])
         found = await history.samples("p0", WALL, WALL + 60)
-    assert [each.wall_ms // 1000 - WALL for each in found] == list(range(2, 60, 3))
+    assert [each.wall_ms // 1000 - WALL for each in found] == list(range(8, 60, 9))
 
 
 async def test_a_disk_that_stands_still_holds_up_neither_the_cycle_nor_the_memory(tmp_path: Path) -> None:
