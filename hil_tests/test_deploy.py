@@ -83,10 +83,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_of_deploy(folder: Path, lock: str) -> Path:
-    """deploy/ and docs/operator.md as in an archive of the checkout, with this lock file."""
+    """deploy/ and the guides as in an archive of the checkout, with this lock file."""
     shutil.copytree(CHECKOUT / "deploy", folder / "deploy")
     (folder / "docs").mkdir()
-    shutil.copy(CHECKOUT / "docs" / "operator.md", folder / "docs")
+    for guide in ("operator.md", "record.md"):
+        shutil.copy(CHECKOUT / "docs" / guide, folder / "docs")
     (folder / "requirements.lock").write_text(lock, encoding="ascii")
     return folder / "deploy"
 
