@@ -68,6 +68,7 @@ def _kept(outage: Outage) -> dict[str, Plain]:
         "account": outage.account.body(),
         "causes": [span.body() for span in outage.spans],
         "undated": outage.undated,
+        "clock_s": outage.clock_s,
     }
 
 
@@ -89,7 +90,7 @@ def resumed(watch: CircuitWatch, plain: Plain, saved: float, fresh: bool) -> Cir
 
 
 def _completed(outage: Outage | None, plain: Plain) -> Outage | None:
-    """Heat counted and causes seen since the newest row of the same outage."""
+    """Heat counted, causes seen and steps of the clock since the newest row of the same outage."""
     if outage is None or plain is None:
         return outage
     body = mapping(plain)
@@ -98,6 +99,8 @@ def _completed(outage: Outage | None, plain: Plain) -> Outage | None:
     account = from_plain(body["account"])
     spans = outage_record.spans_of(body["causes"])
     later = account.counted_s >= outage.account.counted_s
+    if later and not outage.clock_s:  # no row has been written since the clock was set
+        outage = replace(outage, clock_s=optional(body.get("clock_s")) or 0.0)
     return replace(outage, account=account, spans=spans) if later else outage
 
 

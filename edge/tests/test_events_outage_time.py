@@ -10,7 +10,7 @@ from drivers import Reason
 from edge.chain import Draft, Entry
 from edge.clock import ClockState, Instant
 from edge.compliance import Compliance, follow, new_day
-from edge.events import WatchState, judge, restore, resume, to_plain, with_blind_interval
+from edge.events import WatchState, judge, restore, resume, to_plain, with_blind_interval, with_clock_step
 from edge.loading import read_site
 from edge.records import Cause, Event, Plain
 from edge.requests import ExpectRecovery, Reattribute
@@ -91,6 +91,13 @@ def test_two_blind_intervals_add_up_and_none_is_counted_twice() -> None:
         (WALL + 1500, WALL + 1600),
         (WALL + 2000, WALL + 2100),
     )
+
+
+def test_what_the_clock_was_set_by_during_an_outage_survives_a_restart() -> None:
+    tape = fresh().run(600).run(1200, **NO_SOURCE)
+    tape.state = with_clock_step(tape.state, -H, WALL - H)
+    restarted(tape.run(1300), 60).run(1500)
+    assert tape.outages["high"].clock_s == -H
 
 
 def test_what_people_said_survives_a_restart() -> None:
