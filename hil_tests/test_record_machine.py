@@ -114,7 +114,7 @@ class RecordMachine(RuleBasedStateMachine):
         self.clock, self.runner, self.disk = SetClock(), asyncio.Runner(), ExitStack()
         self.model = self.before = Model()
         self.number = self.places = 0
-        self.given = ""  # a checkpoint that was given to somebody
+        self.given = self.given_before = ""  # a checkpoint that was given to somebody
         self._begin({})
 
     # --- the journal's life ---
@@ -140,6 +140,7 @@ class RecordMachine(RuleBasedStateMachine):
     def _start(self) -> None:
         """Here the next deed begins: a power cut may fall between here and its end."""
         self.before, self.mark = self.model, len(self.recording.log)
+        self.given_before = self.given
 
     def _new_rows(self, kinds: list[str]) -> list[Row]:
         rows = self.runner.run(self.journal.rows(self.model.head.seq, ALL))
@@ -291,6 +292,8 @@ class RecordMachine(RuleBasedStateMachine):
         self._begin(files)
         lost = self._found() != self._held(self.model)
         assert not lost or moment < end, "what was acknowledged is lost"
+        if moment < end:
+            self.given = self.given_before  # nobody had it yet
         if lost:
             self.model = self.before
         self._agree(self.model)
