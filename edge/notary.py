@@ -53,6 +53,7 @@ class Notary:
 
     def __init__(self, folder: Path) -> None:
         self._ring = Keyring(folder)
+        self._keyless = False  # said already: a commit a second would say it each time
         self._reset(Base())
 
     def _reset(self, base: Base) -> None:
@@ -107,10 +108,14 @@ class Notary:
     def prepare(self, now: Instant) -> list[Draft]:
         """Have a key if that is possible; the row that must be recorded first when ours was lost."""
         try:
-            return self._prepare(now)
+            told = self._prepare(now)
         except OSError as error:
-            log.warning("no key for checkpoints", extra={"error": str(error)})
+            if not self._keyless:
+                log.warning("no key for checkpoints", extra={"error": str(error)})
+            self._keyless = True
             return []
+        self._keyless = False
+        return told
 
     def _prepare(self, now: Instant) -> list[Draft]:
         if self._key is None and self._publics:

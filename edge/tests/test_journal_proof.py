@@ -123,12 +123,15 @@ async def test_a_lost_key_is_told_and_the_record_goes_on(tmp_path: Path) -> None
     assert verify(path).last == 16
 
 
-async def test_without_a_place_for_keys_rows_are_recorded_and_signed_later(tmp_path: Path) -> None:
+async def test_without_a_place_for_keys_rows_are_recorded_and_signed_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "journal.db"
     (tmp_path / "keys").write_text("a file in the way")
     await write(path, 150, batch=10)
     found = verify(path)
     assert (found.rows, found.checkpoints, whats(found)) == (150, 0, ["record.unsigned"])
+    assert caplog.messages.count("no key for checkpoints") == 1
     (tmp_path / "keys").unlink()
     await write(path, 1)
     found = verify(path)
