@@ -48,6 +48,7 @@ _KNOWN_KEYS = sorted(
 # pydantic's error types -> our codes; what is not listed is `invalid` with pydantic's own words.
 _CODES = {
     "extra_forbidden": "unknown_key",
+    "unexpected_keyword_argument": "unknown_key",
     "missing": "missing_key",
     "greater_than": "too_small",
     "greater_than_equal": "too_small",
