@@ -253,7 +253,8 @@ async def _flap(line: Line, dice: random.Random, soaked: Soaked) -> None:
             await end()
 
 
-def _look(now: float, counted: bool) -> Sample:
+def _look(now: float, counted: bool, own: int) -> Sample:
+    """`own` objects are what looking itself has left behind: the samples."""
     if counted:
         gc.collect()
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -262,7 +263,7 @@ def _look(now: float, counted: bool) -> Sample:
         len(asyncio.all_tasks()),
         len(os.listdir("/proc/self/fd")),
         pages * resource.getpagesize() // 1024,
-        len(gc.get_objects()) if counted else 0,
+        len(gc.get_objects()) - own if counted else 0,
     )
 
 
@@ -270,7 +271,7 @@ async def _watch(lines: Sequence[Line], clock: ScaledClock, seconds: float, soak
     """Look at the process for `seconds` of the clock."""
     next_count, begun = 0.0, clock.now().monotonic
     while (now := clock.now().monotonic - begun) < seconds:
-        soaked.samples.append(_look(now, now >= next_count))
+        soaked.samples.append(_look(now, now >= next_count, len(soaked.samples)))
         if now >= next_count:
             next_count = now + COUNT_S * clock.speed
         for line in lines:
