@@ -64,8 +64,8 @@ def _refuse_doubles(devices: Sequence[DeviceSetting]) -> None:
         if one.id == other.id:
             raise ConfigurationError(f"id {one.id} is given to two devices of one bus: change one")
         if overlaps(first, second):
-            text = f"devices {one.id} and {other.id} of one bus may be one: {_shown(one)} and {_shown(other)}"
-            raise ConfigurationError(f"{text}: change one")
+            text = f"two devices of one bus, {one.id} and {other.id}, may be one"
+            raise ConfigurationError(f"{text}: {_shown(one)} and {_shown(other)}: change one")
 
 
 def _shown(device: DeviceSetting) -> str:

@@ -142,30 +142,38 @@ class BusWorker:
     async def _read(self, turn: Turn) -> None:
         device, begun = turn.device, self.clock.now().monotonic
         probing = turn.task is Task.PROBE and not device.health.half and len(device.points) > 1
-        readings: Mapping[str, Reading] = {}
+        probed: Mapping[str, Reading] = {}
         try:
             if probing:
-                readings = await self.driver.read((device.probe,))
+                probed = await self._probe(device)
             # a probe was answered: it lives, everything it has at once
             whole = device.points if turn.task is Task.PROBE else device.points_of(turn.groups)
             readings = await self.driver.read(whole)
         except DriverError as error:
-            self._read_failed(device, error, begun, readings)
+            self._read_failed(device, error, begun, probed)
         else:
             self._read_succeeded(turn, readings)
             took_s = self.clock.now().monotonic - begun
             if took_s >= self._schedule.timeout_s and _left_out(readings):
                 device.health.doubt(took_s)
 
+    async def _probe(self, device: PolledDevice) -> Mapping[str, Reading]:
+        """What a probe gives counts at once, whatever becomes of the read behind it."""
+        found = await self.driver.read((device.probe,))
+        known = {point.name: found[point.name] for point in device.points if point.name in found}
+        moment = self.clock.now()
+        self.inbox.put(known, moment.monotonic, moment.wall)
+        return known
+
     def _read_failed(
         self, device: PolledDevice, error: DriverError, begun: float, probed: Mapping[str, Reading]
     ) -> None:
-        """`probed` is what a probe gave before the read behind it failed."""
+        """`probed` is what a probe gave before the read behind it failed, and stands."""
         now = self.clock.now()
         reason = next(reason for kind, reason in REASONS if isinstance(error, kind))
-        bad = {point.name: Reading.bad(reason, point.unit, now.wall) for point in device.points}
-        known = {name: reading for name, reading in probed.items() if name in bad}
-        self.inbox.put(bad | known, now.monotonic, now.wall)
+        lost = (point for point in device.points if point.name not in probed)
+        bad = {point.name: Reading.bad(reason, point.unit, now.wall) for point in lost}
+        self.inbox.put(bad, now.monotonic, now.wall)
         device.statistics.errors += 1
         device.statistics.last_error = str(error)
         device.statistics.interrupted()
